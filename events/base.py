@@ -1,0 +1,91 @@
+"""What an event and a command are, and the facts that travel beside them.
+
+An event's stored name carries an integer version (``video.liked.v1``). Name, version and domain
+are data, written once on the class, never derived from an import path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+#: A UUID in its canonical lower-case text form. Kept as text: it is a Kafka key and a JSON string.
+Id = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+]
+
+
+class Message(BaseModel):
+    """What events and commands share: immutable data with a stored name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    domain: ClassVar[str]
+
+    @classmethod
+    def stored_name(cls) -> str:
+        """Return the name under which the log keeps it, such as ``video.liked.v1``."""
+        return f"{cls.name}.v{cls.version}"
+
+
+class Event(Message):
+    """A past fact. Never rewritten; old versions are lifted by upcasters when they are read."""
+
+    # A reader that is one release behind must not choke on a field that it does not know yet.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Command(Message):
+    """A wish, in the imperative. Time and ids arrive in it, so that deciding stays pure."""
+
+    def key(self) -> str:
+        """Return the aggregate id: the Kafka key, hence the partition and its one writer."""
+        raise NotImplementedError
+
+    def stream(self) -> str:
+        """Return the stream whose state decides, and whose version the events raise."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the log knows of an event besides its data (CloudEvents attributes and our own).
+
+    ``time`` is when the command was issued, UTC; ``stream_version`` counts from 1 in its stream.
+    """
+
+    event_id: str
+    stored_name: str
+    stream: str
+    stream_version: int
+    time: datetime
+    command_id: str
+    correlation_id: str
+    causation_id: str
+    actor_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it stands in the log."""
+
+    event: Event
+    metadata: Metadata
+    source: TopicPartition
+    offset: int
+    key: str

@@ -1,0 +1,168 @@
+"""Events and Kafka records: JSON body, CloudEvents 1.0 Kafka binary-mode headers beside it.
+
+The format is the CloudEvents Kafka protocol binding, version 1.0.2, binary content mode: each
+attribute is a header with the prefix ``ce_``; StreamHub's own attributes stand beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from pydantic import ValidationError
+
+from events import clock
+from events.base import Event, Message, Metadata, Recorded, TopicPartition
+from events.errors import UndecodableRecord
+from events.privacy import PREFIX, KeyRing, decrypt, encrypt, persons
+from events.registry import REGISTRY, EventRegistry
+
+SOURCE = b"/streamhub"
+#: The header that lists whose keys a body needs, separated by commas.
+PERSONS_HEADER = "persons"
+_ENCRYPTED_MARK = PREFIX.encode()
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A record as it came from Kafka; ``timestamp_ms`` is the broker's or the producer's."""
+
+    source: TopicPartition
+    offset: int
+    key: str
+    value: bytes
+    headers: Mapping[str, bytes]
+    timestamp_ms: int
+
+    def persons(self) -> list[str]:
+        """Return whose keys are needed to read the body."""
+        listed = self.headers.get(PERSONS_HEADER)
+        return listed.decode().split(",") if listed else []
+
+
+def encode_body(message: Message, keys: KeyRing) -> bytes:
+    """Return the JSON body with its personal fields encrypted."""
+    whose = persons(message)
+    if not whose:
+        return message.model_dump_json().encode()
+    data = message.model_dump(mode="json")
+    encrypt(message, data, keys)
+    return orjson.dumps(data)
+
+
+def event_headers(event: Event, metadata: Metadata) -> Headers:
+    """Return the headers of an event's record."""
+    stored_name = metadata.stored_name.encode()
+    headers = [
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", metadata.event_id.encode()),
+        ("ce_type", stored_name),
+        ("ce_source", SOURCE),
+        ("ce_subject", metadata.stream.encode()),
+        ("ce_time", clock.to_text(metadata.time).encode()),
+        ("ce_dataschema", b"/schemas/" + stored_name),
+        ("stream_version", str(metadata.stream_version).encode()),
+        ("command_id", metadata.command_id.encode()),
+        ("correlation_id", metadata.correlation_id.encode()),
+        ("causation_id", metadata.causation_id.encode()),
+    ]
+    optional = {
+        "actor_id": metadata.actor_id,
+        "traceparent": metadata.traceparent,
+        PERSONS_HEADER: ",".join(sorted(persons(event))),
+    }
+    headers.extend((name, value.encode()) for name, value in optional.items() if value)
+    return headers
+
+
+def decode_body(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body.
+
+    Raises:
+        UndecodableRecord: it is not one.
+    """
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UndecodableRecord(f"the body is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise UndecodableRecord("the body is not a JSON object")
+    return data
+
+
+def _text(headers: Mapping[str, bytes], name: str) -> str:
+    try:
+        return headers[name].decode()
+    except KeyError:
+        raise UndecodableRecord(f"the header '{name}' is missing") from None
+    except UnicodeDecodeError:
+        raise UndecodableRecord(f"the header '{name}' is not UTF-8") from None
+
+
+def _optional_text(headers: Mapping[str, bytes], name: str) -> str | None:
+    return _text(headers, name) if name in headers else None
+
+
+def decode_metadata(headers: Mapping[str, bytes]) -> Metadata:
+    """Return the metadata in a record's headers.
+
+    Raises:
+        UndecodableRecord: a header is missing or malformed.
+    """
+    try:
+        return Metadata(
+            event_id=_text(headers, "ce_id"),
+            stored_name=_text(headers, "ce_type"),
+            stream=_text(headers, "ce_subject"),
+            stream_version=int(headers["stream_version"]),
+            time=clock.from_text(_text(headers, "ce_time")),
+            command_id=_text(headers, "command_id"),
+            correlation_id=_text(headers, "correlation_id"),
+            causation_id=_text(headers, "causation_id"),
+            actor_id=_optional_text(headers, "actor_id"),
+            traceparent=_optional_text(headers, "traceparent"),
+        )
+    except (KeyError, ValueError) as error:
+        raise UndecodableRecord(f"a header is missing or malformed: {error}") from error
+
+
+def decode_event(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY) -> Event:
+    """Return the event in a record: decrypted, lifted to its current version, validated.
+
+    Raises:
+        UndecodableRecord: body or headers are not what they claim.
+        UnknownEventType: the registry does not know the stored name.
+    """
+    stored_name = _text(record.headers, "ce_type")
+    event_type = registry.current(stored_name)
+    try:
+        if event_type is not None and _ENCRYPTED_MARK not in record.value:
+            return event_type.model_validate_json(record.value)
+        data = decode_body(record.value)
+        event_type, data = registry.lift(stored_name, data)
+        decrypt(event_type, data, keys)
+        return event_type.model_validate(data)
+    except (ValidationError, InvalidTag, ValueError) as error:
+        raise UndecodableRecord(f"the body is not a {stored_name}: {error}") from error
+
+
+def decode(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY) -> Recorded:
+    """Return the event and its metadata; raises as ``decode_event`` and ``decode_metadata``."""
+    return Recorded(
+        event=decode_event(record, keys, registry),
+        metadata=decode_metadata(record.headers),
+        source=record.source,
+        offset=record.offset,
+        key=record.key,
+    )
+
+
+def headers_of(pairs: Sequence[tuple[str, bytes | None]] | None) -> dict[str, bytes]:
+    """Return a client library's header pairs as a mapping; a null value counts as absent."""
+    return {name: value for name, value in pairs or () if value is not None}
