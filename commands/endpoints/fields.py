@@ -1,0 +1,63 @@
+"""Field types that several request bodies share, with their limits."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Annotated
+from uuid import UUID
+
+import nh3
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
+
+_TAG = re.compile(r"<[^>]*>")
+
+
+def _strip_html(text: str) -> str:
+    """Return the text without any tag or attribute (SH-149); what is not markup stays as it is."""
+    if _TAG.search(text) is None:
+        return text
+    return unescape(nh3.clean(text, tags=set()))
+
+
+def _reject_html(text: str) -> str:
+    if _TAG.search(text):
+        raise ValueError("must not contain HTML")
+    return text
+
+
+def _no_control(text: str) -> str:
+    if any(ord(character) < 32 and character not in "\n\t\r" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _text(minimum: int, maximum: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=minimum, max_length=maximum)
+
+
+#: A UUID in a path or a body, in its canonical text form.
+EntityId = Annotated[UUID, PlainSerializer(str)]
+
+Username = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9_.-]{3,50}$")
+]
+Password = Annotated[str, StringConstraints(min_length=8, max_length=72)]
+Title = Annotated[str, _text(3, 200), AfterValidator(_no_control), AfterValidator(_reject_html)]
+Description = Annotated[
+    str,
+    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
+    _text(0, 5000),
+    AfterValidator(_no_control),
+]
+Tag = Annotated[str, _text(1, 50), AfterValidator(_no_control), AfterValidator(_reject_html)]
+Category = Annotated[str, _text(1, 50), AfterValidator(_no_control), AfterValidator(_reject_html)]
+CommentText = Annotated[
+    str,
+    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
+    _text(1, 2000),
+    AfterValidator(_no_control),
+]
+ShortText = Annotated[str, _text(0, 500), AfterValidator(_no_control)]
+Device = Annotated[str, _text(1, 50), AfterValidator(_no_control)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]

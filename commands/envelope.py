@@ -1,0 +1,125 @@
+"""Commands and their outcomes as Kafka records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from events import clock
+from events.base import Command, Metadata
+from events.codec import (
+    PERSONS_HEADER,
+    Headers,
+    LogRecord,
+    decode_body,
+    encode_body,
+    event_headers,
+)
+from events.errors import UndecodableRecord
+from events.outcomes import CommandDecided
+from events.privacy import KeyRing, decrypt, persons
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEnvelope:
+    """A command on its way to the one who decides it.
+
+    ``fingerprint`` tells one request from another that carries the same idempotency key; it is
+    empty where the command's id cannot come twice. ``reply_to`` is the partition of the reply
+    topic that the waiting API process reads, or None when nobody waits.
+    """
+
+    command: Command
+    command_id: str
+    time: datetime
+    correlation_id: str
+    causation_id: str
+    fingerprint: str = ""
+    actor_id: str | None = None
+    reply_to: int | None = None
+    traceparent: str | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same command id can come again, so that its outcome must be remembered."""
+        return bool(self.fingerprint)
+
+
+def command_record(envelope: CommandEnvelope, keys: KeyRing) -> tuple[bytes, Headers]:
+    """Return body and headers of a command's record."""
+    headers = [
+        ("content-type", b"application/json"),
+        ("command_id", envelope.command_id.encode()),
+        ("command_type", envelope.command.stored_name().encode()),
+        ("time", clock.to_text(envelope.time).encode()),
+        ("correlation_id", envelope.correlation_id.encode()),
+        ("causation_id", envelope.causation_id.encode()),
+    ]
+    optional = {
+        "fingerprint": envelope.fingerprint,
+        "actor_id": envelope.actor_id,
+        "reply_to": None if envelope.reply_to is None else str(envelope.reply_to),
+        "traceparent": envelope.traceparent,
+        PERSONS_HEADER: ",".join(sorted(persons(envelope.command))),
+    }
+    headers.extend((name, value.encode()) for name, value in optional.items() if value)
+    return encode_body(envelope.command, keys), headers
+
+
+def read_command(
+    record: LogRecord, types: Mapping[str, type[Command]], keys: KeyRing
+) -> CommandEnvelope:
+    """Return the command in a record.
+
+    Raises:
+        UndecodableRecord: it is none, or of a type that this release does not know.
+    """
+    text = {name: value.decode("utf-8", "replace") for name, value in record.headers.items()}
+    try:
+        command_type = types[text["command_type"]]
+        data = decode_body(record.value)
+        decrypt(command_type, data, keys)
+        return CommandEnvelope(
+            command=command_type.model_validate(data),
+            command_id=text["command_id"],
+            time=clock.from_text(text["time"]),
+            correlation_id=text["correlation_id"],
+            causation_id=text["causation_id"],
+            fingerprint=text.get("fingerprint", ""),
+            actor_id=text.get("actor_id"),
+            reply_to=int(text["reply_to"]) if "reply_to" in text else None,
+            traceparent=text.get("traceparent"),
+        )
+    except (KeyError, ValueError, ValidationError) as error:
+        raise UndecodableRecord(f"the record is not a command: {error}") from error
+
+
+def outcome_record(outcome: CommandDecided) -> tuple[bytes, Headers]:
+    """Return body and headers of an outcome's record."""
+    metadata = Metadata(
+        event_id=clock.id_from(outcome.command_id, "outcome"),
+        stored_name=CommandDecided.stored_name(),
+        stream=f"command-{outcome.command_id}",
+        stream_version=1,
+        time=outcome.time,
+        command_id=outcome.command_id,
+        correlation_id=outcome.command_id,
+        causation_id=outcome.command_id,
+        actor_id=outcome.actor_id,
+    )
+    return outcome.model_dump_json().encode(), event_headers(outcome, metadata)
+
+
+def read_outcome(value: bytes) -> CommandDecided:
+    """Return the outcome in a record's body.
+
+    Raises:
+        UndecodableRecord: it is none.
+    """
+    try:
+        return CommandDecided.model_validate_json(value)
+    except ValidationError as error:
+        raise UndecodableRecord(f"the record is not an outcome: {error}") from error

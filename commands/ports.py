@@ -1,0 +1,171 @@
+"""What the write path needs of the world; ``infra`` implements it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from commands.aggregate import UniqueValue
+from commands.envelope import CommandEnvelope
+from events.codec import Headers, LogRecord
+from events.errors import Unavailable
+from events.outcomes import CommandDecided
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DomainPartition:
+    """The unit of ownership: partition ``partition`` of a domain's topics."""
+
+    domain: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class CachePosition:
+    """How far a state cache has folded: the next offsets to read, and the last event's offset.
+
+    ``last_event`` is -1 before the first event; it is not ``events_next - 1``, because
+    transaction markers take offsets too.
+    """
+
+    events_next: int = 0
+    outcomes_next: int = 0
+    last_event: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """A stream's state as the cache keeps it: version and JSON."""
+
+    version: int
+    body: bytes
+
+
+class StaleCacheError(Exception):
+    """Another owner has written the cache in between; forget the partition and catch up anew."""
+
+
+class TransactionLostError(Unavailable):
+    """The transaction did not happen; whoever wanted it starts anew from the log."""
+
+    code = "TRANSACTION_LOST"
+
+
+class StateStore(Protocol):
+    """A cache of folds, outside the log; it may be lost or behind at any time."""
+
+    async def position(self, partition: DomainPartition) -> CachePosition:
+        """Return how far the cache has folded a partition."""
+
+    async def load(
+        self, partition: DomainPartition, streams: Collection[str]
+    ) -> Mapping[str, StoredState]:
+        """Return the states of those streams that the cache knows."""
+
+    async def outcomes(
+        self, partition: DomainPartition, command_ids: Collection[str]
+    ) -> Mapping[str, bytes]:
+        """Return the outcomes (JSON) of those repeatable commands that were decided."""
+
+    async def save(
+        self,
+        partition: DomainPartition,
+        before: CachePosition,
+        after: CachePosition,
+        states: Mapping[str, StoredState],
+        outcomes: Mapping[str, bytes],
+    ) -> None:
+        """Move the cache from ``before`` to ``after`` with the states that changed, all at once.
+
+        Raises:
+            StaleCacheError: the cache does not stand at ``before``.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one turn of the log brought; partitions assigned now must be opened before reading."""
+
+    records: Sequence[LogRecord]
+    assigned: Sequence[DomainPartition]
+    revoked: Sequence[DomainPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to append to a partition of a topic."""
+
+    topic: str
+    partition: int
+    key: str
+    value: bytes
+    headers: Headers
+
+
+class CommandLog(Protocol):
+    """The log as the one writer of a partition sees it."""
+
+    async def poll(self) -> Poll:
+        """Return commands that wait, in the order of each partition; wait a little for the first.
+
+        Raises:
+            TransactionLostError: the connection is beyond repair.
+        """
+
+    def read_to_end(
+        self, partition: DomainPartition, position: CachePosition
+    ) -> AsyncIterator[tuple[Sequence[LogRecord], Sequence[LogRecord]]]:
+        """Yield chunks of (events, outcomes) from a position to the end.
+
+        The end is fixed after every transaction of the former owner has ended, so that nothing
+        can appear behind it but what the caller appends.
+        """
+
+    async def open(self, partition: DomainPartition) -> None:
+        """Let ``poll`` return the commands of a partition whose state is caught up."""
+
+    async def append(
+        self,
+        events: Sequence[Outgoing],
+        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
+        consumed: Mapping[DomainPartition, int],
+    ) -> Mapping[tuple[str, int], int]:
+        """Append in one transaction: events, what follows from their offsets, commands consumed.
+
+        ``outcomes`` gets the offset of each event; ``consumed`` is the next command's offset of
+        each partition. Returns the last offset written in each (topic, partition).
+
+        Raises:
+            TransactionLostError: nothing was appended.
+        """
+
+    async def close(self) -> None:
+        """Leave the group."""
+
+
+class Claims(Protocol):
+    """Values that one aggregate at most may hold; a claim belongs to a command id."""
+
+    async def take(self, command_id: str, values: Sequence[UniqueValue]) -> Sequence[str]:
+        """Claim all values or none; return the kinds that another command holds already."""
+
+
+class CommandBus(Protocol):
+    """How an endpoint has a command decided."""
+
+    async def send(self, envelope: CommandEnvelope) -> CommandDecided:
+        """Append the command and wait for its outcome.
+
+        Raises:
+            Unavailable: the log is away; the command was not appended.
+            OutcomePendingError: it was appended, and is not decided yet.
+        """
+
+
+class OutcomePendingError(Exception):
+    """The command is in the log and will be decided; nobody waited long enough to see how."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(command_id)
+        self.command_id = command_id

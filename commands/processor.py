@@ -1,0 +1,387 @@
+"""The command processor: the one writer of each partition that it owns.
+
+It takes whatever commands wait, decides them on the state at the end of the log, and appends
+their events, their outcomes and the fact that they were consumed in one Kafka transaction. Where
+that fails nothing happened, and it starts anew from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from commands.aggregate import Aggregate, StreamState
+from commands.cache import PartitionCache
+from commands.envelope import CommandEnvelope, outcome_record, read_command
+from commands.ports import (
+    Claims,
+    CommandLog,
+    DomainPartition,
+    Outgoing,
+    StaleCacheError,
+    StateStore,
+    TransactionLostError,
+)
+from commands.router import Router
+from events import clock
+from events.base import Event, Metadata
+from events.codec import LogRecord, encode_body, event_headers
+from events.deadletters import dead_letter_headers
+from events.errors import Conflict, DomainError, FieldError, UndecodableRecord, Unprocessable
+from events.outcomes import CommandDecided, Position, Refusal
+from events.privacy import KeyRing, persons
+from schemas.catalogue import DEAD_LETTERS, REPLIES, domain_named
+
+log = structlog.get_logger(__name__)
+
+#: The name under which undecodable commands are dead-lettered.
+READER = "commands"
+
+
+@dataclass(slots=True)
+class Decision:
+    """A command with what follows from it; ``replayed`` where it had been decided before."""
+
+    envelope: CommandEnvelope
+    partition: DomainPartition
+    outcome: CommandDecided
+    events: list[tuple[Event, Metadata]] = field(default_factory=list)
+    replayed: bool = False
+
+
+class CommandProcessor:
+    """Decides commands; ``run`` until ``stop``."""
+
+    def __init__(
+        self,
+        command_log: CommandLog,
+        store: StateStore,
+        claims: Claims,
+        keys: KeyRing,
+        router: Router,
+    ) -> None:
+        self._log = command_log
+        self._store = store
+        self._claims = claims
+        self._keys = keys
+        self._router = router
+        self._caches: dict[DomainPartition, PartitionCache] = {}
+        self._stopping = asyncio.Event()
+        self.decided = 0
+
+    def stop(self) -> None:
+        """Finish the batch at hand and return from ``run``."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Decide until stopped.
+
+        Raises:
+            TransactionLostError: a transaction failed; start anew with fresh connections.
+        """
+        saving: asyncio.Task[None] | None = None
+        try:
+            while not self._stopping.is_set():
+                poll = await self._log.poll()
+                for partition in poll.revoked:
+                    self._caches.pop(partition, None)
+                for partition in poll.assigned:
+                    await self._take_over(partition)
+                if poll.records:
+                    await self._decide_batch(poll.records)
+                    if saving is not None:
+                        await saving
+                    saving = asyncio.create_task(self._save())
+        finally:
+            if saving is not None:
+                await saving
+            await self._log.close()
+
+    async def _take_over(self, partition: DomainPartition) -> None:
+        """Catch the state up to the end of the log, then let commands in."""
+        cache = PartitionCache(partition, self._store, self._router)
+        await cache.open()
+        async for events, outcomes in self._log.read_to_end(partition, cache.position):
+            await self._keys.load({person for record in events for person in record.persons()})
+            await cache.fold(events, outcomes, self._keys)
+            await cache.save()
+        self._caches[partition] = cache
+        await self._log.open(partition)
+        log.info("partition_taken_over", domain=partition.domain, partition=partition.partition)
+
+    async def _save(self) -> None:
+        for partition, cache in list(self._caches.items()):
+            try:
+                await cache.save()
+            except StaleCacheError:
+                raise TransactionLostError(
+                    f"another owner wrote the state of {partition}"
+                ) from None
+
+    async def _decide_batch(self, records: Sequence[LogRecord]) -> None:
+        owned = [r for r in records if domain_partition(r) in self._caches]
+        envelopes, undecodable = await self._read(owned)
+        await self._prefetch(envelopes)
+        working = Working(self._caches)
+        decisions = [
+            await self._decide(envelope, partition, working) for partition, envelope in envelopes
+        ]
+        await self._append(decisions, owned, undecodable)
+        working.commit(decisions)
+        self.decided += len(decisions)
+
+    async def _read(
+        self, records: Sequence[LogRecord]
+    ) -> tuple[list[tuple[DomainPartition, CommandEnvelope]], list[Outgoing]]:
+        """Return the commands in the records, and a dead letter for what is none."""
+        await self._keys.load({person for record in records for person in record.persons()})
+        envelopes, undecodable = [], []
+        for record in records:
+            try:
+                envelope = read_command(record, self._router.command_types, self._keys)
+            except UndecodableRecord as error:
+                log.exception("undecodable_command", topic=record.source.topic)
+                undecodable.append(_dead_letter(record, error))
+            else:
+                envelopes.append((domain_partition(record), envelope))
+        return envelopes, undecodable
+
+    async def _prefetch(self, envelopes: Sequence[tuple[DomainPartition, CommandEnvelope]]) -> None:
+        streams: dict[DomainPartition, dict[str, Aggregate[Any]]] = defaultdict(dict)
+        repeatable: dict[DomainPartition, list[str]] = defaultdict(list)
+        for partition, envelope in envelopes:
+            command = envelope.command
+            streams[partition][command.stream()] = self._router.for_command(command)
+            if envelope.repeatable:
+                repeatable[partition].append(envelope.command_id)
+        for partition, wanted in streams.items():
+            await self._caches[partition].prefetch(wanted, repeatable[partition])
+
+    async def _decide(
+        self, envelope: CommandEnvelope, partition: DomainPartition, working: Working
+    ) -> Decision:
+        first = working.outcome(partition, envelope.command_id)
+        if first is not None:
+            return _repeat(envelope, partition, first)
+        aggregate = self._router.for_command(envelope.command)
+        current = working.state(partition, envelope.command.stream())
+        try:
+            events = aggregate.decide(envelope.command, current.state)
+            if events:
+                await self._claim(envelope, aggregate)
+        except DomainError as refusal:
+            decision = _refused(envelope, partition, current, refusal)
+        else:
+            decision, state = _accepted(envelope, partition, aggregate, current, events)
+            working.put_state(partition, envelope.command.stream(), state)
+        working.put_outcome(partition, decision.outcome)
+        return decision
+
+    async def _claim(self, envelope: CommandEnvelope, aggregate: Aggregate[Any]) -> None:
+        values = aggregate.unique(envelope.command)
+        if not values:
+            return
+        taken = await self._claims.take(envelope.command_id, values)
+        if taken:
+            raise Conflict(
+                "Already taken",
+                code="ALREADY_TAKEN",
+                details=[FieldError(kind, "is already taken") for kind in taken],
+            )
+
+    async def _append(
+        self,
+        decisions: Sequence[Decision],
+        records: Sequence[LogRecord],
+        undecodable: Sequence[Outgoing],
+    ) -> None:
+        events = [(d, event, meta) for d in decisions for event, meta in d.events]
+        await self._keys.load({person for _, event, _ in events for person in persons(event)})
+        outgoing = [
+            Outgoing(
+                topic=domain_named(d.partition.domain).events,
+                partition=d.partition.partition,
+                key=d.envelope.command.key(),
+                value=encode_body(event, self._keys),
+                headers=event_headers(event, meta),
+            )
+            for d, event, meta in events
+        ]
+
+        def outcomes(offsets: Sequence[int]) -> list[Outgoing]:
+            self._place(decisions, offsets)
+            return [record for d in decisions for record in _outcome_records(d)] + [*undecodable]
+
+        appended = await self._log.append(
+            outgoing, outcomes, {domain_partition(record): record.offset + 1 for record in records}
+        )
+        for (topic, partition), offset in appended.items():
+            kind, _, domain = topic.partition(".")
+            cache = self._caches.get(DomainPartition(domain, partition))
+            if cache is not None and kind == "events":
+                cache.advance(events_next=offset + 1, last_event=offset)
+            elif cache is not None and kind == "outcomes":
+                cache.advance(outcomes_next=offset + 1)
+
+    def _place(self, decisions: Sequence[Decision], offsets: Sequence[int]) -> None:
+        """Fill in where each outcome stands, now that the events have their offsets."""
+        last = {partition: cache.position.last_event for partition, cache in self._caches.items()}
+        placed: dict[str, CommandDecided] = {}
+        remaining = iter(offsets)
+        for decision in decisions:
+            for _ in decision.events:
+                last[decision.partition] = next(remaining)
+            position = Position(
+                domain=decision.partition.domain,
+                partition=decision.partition.partition,
+                offset=last[decision.partition],
+            )
+            if not decision.replayed:
+                decision.outcome = decision.outcome.model_copy(update={"position": position})
+                placed[decision.outcome.command_id] = decision.outcome
+            elif decision.outcome.command_id in placed:
+                decision.outcome = decision.outcome.model_copy(update={"position": position})
+
+
+class Working:
+    """States and outcomes as they will be once the batch is committed, over those that are."""
+
+    def __init__(self, caches: Mapping[DomainPartition, PartitionCache]) -> None:
+        self._caches = caches
+        self._states: dict[tuple[DomainPartition, str], StreamState] = {}
+        self._outcomes: dict[tuple[DomainPartition, str], CommandDecided] = {}
+
+    def state(self, partition: DomainPartition, stream: str) -> StreamState:
+        return self._states.get((partition, stream)) or self._caches[partition].state(stream)
+
+    def put_state(self, partition: DomainPartition, stream: str, state: StreamState) -> None:
+        self._states[partition, stream] = state
+
+    def outcome(self, partition: DomainPartition, command_id: str) -> CommandDecided | None:
+        return self._outcomes.get((partition, command_id)) or self._caches[partition].outcome(
+            command_id
+        )
+
+    def put_outcome(self, partition: DomainPartition, outcome: CommandDecided) -> None:
+        self._outcomes[partition, outcome.command_id] = outcome
+
+    def commit(self, decisions: Sequence[Decision]) -> None:
+        """Hand everything to the caches after the transaction was committed."""
+        for (partition, stream), state in self._states.items():
+            self._caches[partition].put_state(stream, state)
+        for decision in decisions:
+            if not decision.replayed:
+                self._caches[decision.partition].put_outcome(decision.outcome)
+
+
+def domain_partition(record: LogRecord) -> DomainPartition:
+    """Return the partition of a domain that a record of its topics belongs to."""
+    return DomainPartition(record.source.topic.split(".", 1)[1], record.source.partition)
+
+
+def _outcome(
+    envelope: CommandEnvelope, partition: DomainPartition, version: int, **parts: Any
+) -> CommandDecided:
+    return CommandDecided(
+        command_id=envelope.command_id,
+        command_type=envelope.command.stored_name(),
+        fingerprint=envelope.fingerprint,
+        stream=envelope.command.stream(),
+        stream_version=version,
+        position=Position(domain=partition.domain, partition=partition.partition, offset=-1),
+        time=envelope.time,
+        actor_id=envelope.actor_id,
+        **parts,
+    )
+
+
+def _refused(
+    envelope: CommandEnvelope,
+    partition: DomainPartition,
+    current: StreamState,
+    refusal: DomainError,
+) -> Decision:
+    outcome = _outcome(
+        envelope,
+        partition,
+        current.version,
+        event_count=0,
+        answer={},
+        refusal=Refusal.of(refusal),
+    )
+    return Decision(envelope, partition, outcome)
+
+
+def _accepted(
+    envelope: CommandEnvelope,
+    partition: DomainPartition,
+    aggregate: Aggregate[Any],
+    current: StreamState,
+    events: Sequence[Event],
+) -> tuple[Decision, StreamState]:
+    recorded = []
+    stream = envelope.command.stream()
+    for event in events:
+        state = aggregate.evolve(current.state, event)
+        current = StreamState(current.version + 1, state)
+        recorded.append((event, _metadata(envelope, event, stream, current.version)))
+    outcome = _outcome(
+        envelope,
+        partition,
+        current.version,
+        event_count=len(recorded),
+        answer=aggregate.answer(envelope.command, current.state),
+        refusal=None,
+    )
+    return Decision(envelope, partition, outcome, recorded), current
+
+
+def _metadata(envelope: CommandEnvelope, event: Event, stream: str, version: int) -> Metadata:
+    """An event's id is made from its command's: deciding the command again makes the same id."""
+    return Metadata(
+        event_id=clock.id_from(envelope.command_id, stream, str(version)),
+        stored_name=event.stored_name(),
+        stream=stream,
+        stream_version=version,
+        time=envelope.time,
+        command_id=envelope.command_id,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.command_id,
+        actor_id=envelope.actor_id,
+        traceparent=envelope.traceparent,
+    )
+
+
+def _repeat(
+    envelope: CommandEnvelope, partition: DomainPartition, first: CommandDecided
+) -> Decision:
+    """The first outcome again, unless the id now comes with another request."""
+    if first.fingerprint != envelope.fingerprint:
+        refusal = Unprocessable(
+            "The idempotency key was used for another request", code="IDEMPOTENCY_KEY_REUSED"
+        )
+        first = first.model_copy(update={"answer": {}, "refusal": Refusal.of(refusal)})
+    return Decision(replace(envelope), partition, first, replayed=True)
+
+
+def _outcome_records(decision: Decision) -> list[Outgoing]:
+    """The outcome for the record (once), and for whoever waits for it."""
+    body, headers = outcome_record(decision.outcome)
+    key = decision.envelope.command.key()
+    records = []
+    if not decision.replayed:
+        topic = domain_named(decision.partition.domain).outcomes
+        records.append(Outgoing(topic, decision.partition.partition, key, body, headers))
+    if decision.envelope.reply_to is not None:
+        records.append(Outgoing(REPLIES, decision.envelope.reply_to, key, body, headers))
+    return records
+
+
+def _dead_letter(record: LogRecord, error: Exception) -> Outgoing:
+    headers = dead_letter_headers(record, READER, error)
+    return Outgoing(DEAD_LETTERS, record.source.partition, record.key, record.value, headers)
