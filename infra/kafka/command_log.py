@@ -1,0 +1,307 @@
+"""The log as the command processor sees it, by confluent-kafka transactions.
+
+One transactional producer a worker slot and offsets sent with the consumer's group metadata
+(KIP-447): a zombie is refused, a restarted slot aborts what it left behind. ``flush`` comes
+before the commit, because the commit itself polls for outstanding messages in steps of 100 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from commands.ports import (
+    CachePosition,
+    DomainPartition,
+    Outgoing,
+    Poll,
+    TransactionLostError,
+)
+from events import base
+from events.codec import LogRecord, headers_of
+from schemas.catalogue import DOMAINS, domain_named
+
+GROUP = "streamhub-commands"
+#: Commands decided in one transaction at most.
+BATCH_RECORDS = 500
+POLL_TIMEOUT_S = 0.25
+CATCH_UP_RECORDS = 5_000
+_OPERATION_TIMEOUT_S = 30.0
+_SESSION_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLogSettings:
+    """Where the log is, and which slot this worker fills (its transactional id)."""
+
+    bootstrap: str
+    slot: str
+
+
+def _consumer_settings(settings: CommandLogSettings) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": settings.bootstrap,
+        "group.id": GROUP,
+        "group.instance.id": f"{GROUP}-{settings.slot}",
+        "client.id": f"{GROUP}-{settings.slot}",
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": _SESSION_TIMEOUT_MS,
+        "fetch.wait.max.ms": 50,
+        "fetch.queue.backoff.ms": 5,
+        "retry.backoff.ms": 2,
+        "reconnect.backoff.max.ms": 1_000,
+    }
+
+
+def _producer_settings(settings: CommandLogSettings) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": settings.bootstrap,
+        "transactional.id": f"{GROUP}-{settings.slot}",
+        "client.id": f"{GROUP}-{settings.slot}",
+        "transaction.timeout.ms": _SESSION_TIMEOUT_MS,
+        "linger.ms": 0,
+        "retry.backoff.ms": 2,
+        "compression.type": "lz4",
+        "reconnect.backoff.max.ms": 1_000,
+    }
+
+
+class ConfluentCommandLog:
+    """Implements ``commands.ports.CommandLog``; every blocking call runs in a thread."""
+
+    def __init__(self, settings: CommandLogSettings) -> None:
+        self._settings = settings
+        self._assigned: list[TopicPartition] = []
+        self._revoked: list[TopicPartition] = []
+        self._producer = Producer(_producer_settings(settings))
+        self._consumer = Consumer(_consumer_settings(settings))
+        self._catch_up: Consumer | None = None
+        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
+
+    async def start(self) -> None:
+        """Fence whoever filled this slot before, and join the group."""
+        await _in_thread(self._start)
+
+    def _start(self) -> None:
+        self._producer.init_transactions(_OPERATION_TIMEOUT_S)
+        self._consumer.subscribe(
+            [domain.commands for domain in DOMAINS],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
+        self._assigned.extend(partitions)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:  # noqa: ARG002
+        self._revoked.extend(partitions)
+
+    async def poll(self) -> Poll:
+        messages = await _in_thread(self._poll)
+        assigned, self._assigned = self._assigned, []
+        revoked, self._revoked = self._revoked, []
+        return Poll(
+            [log_record(message) for message in messages],
+            [_domain_partition(p) for p in assigned],
+            [_domain_partition(p) for p in revoked],
+        )
+
+    def _poll(self) -> list[Message]:
+        first = self._consumer.poll(POLL_TIMEOUT_S)
+        if first is None:
+            return []
+        waiting = self._consumer.consume(BATCH_RECORDS - 1, timeout=0)
+        return [message for message in (first, *waiting) if _is_record(message)]
+
+    async def open(self, partition: DomainPartition) -> None:
+        topic = domain_named(partition.domain).commands
+        await _in_thread(self._consumer.resume, [TopicPartition(topic, partition.partition)])
+
+    async def read_to_end(
+        self, partition: DomainPartition, position: CachePosition
+    ) -> AsyncIterator[tuple[Sequence[LogRecord], Sequence[LogRecord]]]:
+        domain = domain_named(partition.domain)
+        starts = {domain.events: position.events_next, domain.outcomes: position.outcomes_next}
+        ends = await _in_thread(self._stable_ends, domain.commands, starts, partition.partition)
+        consumer = await _in_thread(self._seek, starts, partition.partition)
+        reached = {topic: start >= ends[topic] for topic, start in starts.items()}
+        while not all(reached.values()):
+            messages = await _in_thread(consumer.consume, CATCH_UP_RECORDS, 0.05)
+            events: list[LogRecord] = []
+            outcomes: list[LogRecord] = []
+            for message in messages:
+                topic, offset = message.topic() or "", message.offset() or 0
+                error = message.error()
+                if error is None:
+                    chunk = events if topic == domain.events else outcomes
+                    chunk.append(log_record(message))
+                elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    raise TransactionLostError(f"the log cannot be read: {error}")
+                elif offset >= ends[topic]:
+                    reached[topic] = True
+            if events or outcomes:
+                yield events, outcomes
+
+    def _stable_ends(
+        self, commands_topic: str, starts: Mapping[str, int], partition: int
+    ) -> dict[str, int]:
+        """Return the ends of the topics after the former owner's last transaction has ended.
+
+        The group coordinator answers a committed-offset request of a read-committed consumer only
+        when no transaction on those offsets is pending, and the former owner appended its events
+        before it sent the offsets: whatever it managed to commit lies below the uncommitted end
+        that is read now.
+        """
+        self._consumer.committed(
+            [TopicPartition(commands_topic, partition)], timeout=_OPERATION_TIMEOUT_S
+        )
+        futures = self._admin.list_offsets(
+            {TopicPartition(topic, partition): OffsetSpec.latest() for topic in starts},  # type: ignore[no-untyped-call]
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=_OPERATION_TIMEOUT_S,
+        )
+        return {tp.topic: future.result().offset for tp, future in futures.items()}
+
+    def _seek(self, starts: Mapping[str, int], partition: int) -> Consumer:
+        if self._catch_up is None:
+            self._catch_up = Consumer(
+                {
+                    "bootstrap.servers": self._settings.bootstrap,
+                    "group.id": f"{GROUP}-catch-up",
+                    "isolation.level": "read_committed",
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "error",
+                    "fetch.wait.max.ms": 10,
+                    "fetch.queue.backoff.ms": 5,
+                }
+            )
+        self._catch_up.assign(
+            [TopicPartition(topic, partition, start) for topic, start in starts.items()]
+        )
+        return self._catch_up
+
+    async def append(
+        self,
+        events: Sequence[Outgoing],
+        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
+        consumed: Mapping[DomainPartition, int],
+    ) -> Mapping[tuple[str, int], int]:
+        written: dict[tuple[str, int], int] = await _in_thread(
+            self._append, events, outcomes, consumed
+        )
+        return written
+
+    def _append(
+        self,
+        events: Sequence[Outgoing],
+        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
+        consumed: Mapping[DomainPartition, int],
+    ) -> dict[tuple[str, int], int]:
+        offsets = [
+            TopicPartition(domain_named(p.domain).commands, p.partition, offset)
+            for p, offset in consumed.items()
+        ]
+        self._producer.begin_transaction()
+        event_offsets = self._produce(events)
+        following = outcomes(event_offsets)
+        following_offsets = self._produce(following)
+        self._producer.send_offsets_to_transaction(
+            offsets, self._consumer.consumer_group_metadata(), _OPERATION_TIMEOUT_S
+        )
+        self._producer.commit_transaction(_OPERATION_TIMEOUT_S)
+        return {
+            (record.topic, record.partition): offset
+            for record, offset in zip(
+                (*events, *following), (*event_offsets, *following_offsets), strict=True
+            )
+        }
+
+    def _produce(self, records: Sequence[Outgoing]) -> list[int]:
+        """Send the records and wait for their offsets."""
+        offsets = [-1] * len(records)
+        failures: list[KafkaError] = []
+
+        def delivered(index: int) -> Callable[[KafkaError | None, Message], None]:
+            def note(error: KafkaError | None, message: Message) -> None:
+                if error is not None:
+                    failures.append(error)
+                else:
+                    offsets[index] = message.offset() or 0
+
+            return note
+
+        for index, record in enumerate(records):
+            self._producer.produce(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                partition=record.partition,
+                headers=list(record.headers),
+                on_delivery=delivered(index),
+            )
+        unsent = self._producer.flush(_OPERATION_TIMEOUT_S)
+        if failures or unsent:
+            raise TransactionLostError(f"records were not delivered: {failures or unsent}")
+        return offsets
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._consumer.close()
+        if self._catch_up is not None:
+            self._catch_up.close()
+
+
+async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return await asyncio.to_thread(call, *arguments)
+    except KafkaException as error:
+        raise TransactionLostError(f"Kafka: {error}") from error
+
+
+def _is_record(message: Message) -> bool:
+    error = message.error()
+    if error is None:
+        return True
+    if error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        raise TransactionLostError(f"Kafka: {error}")
+    return False
+
+
+def log_record(message: Message) -> LogRecord:
+    """Return a client message as a record of the log."""
+    key, headers = message.key(), message.headers()
+    return LogRecord(
+        source=base.TopicPartition(message.topic() or "", message.partition() or 0),
+        offset=message.offset() or 0,
+        key=key.decode("utf-8", "replace") if isinstance(key, bytes) else "",
+        value=message.value() or b"",
+        headers=headers_of(headers),  # type: ignore[arg-type]
+        timestamp_ms=message.timestamp()[1],
+    )
+
+
+def _domain_partition(partition: TopicPartition) -> DomainPartition:
+    return DomainPartition(partition.topic.split(".", 1)[1], partition.partition)

@@ -1,0 +1,74 @@
+"""The write path's view of other aggregates, from the read models in Postgres.
+
+A miss is believed only after the read model has caught up with the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from commands.services import Account, CommentPlace
+from events.users import Role
+from infra.postgres.database import Pool
+from infra.postgres.sink import store_errors
+from projections.accounts import ACCOUNTS
+from projections.comments import COMMENT_THREADS
+from projections.declaration import Projection
+from projections.watch_page import WATCH_PAGE
+
+CatchUp = Callable[[Sequence[Projection]], Awaitable[None]]
+
+_VISIBLE = (
+    "SELECT creator_id FROM videos WHERE id = $1 AND status IN ('processing', 'ready') "
+    "AND (creator_id = $2 OR $3 OR (visibility <> 'private' AND blocked_reason IS NULL))"
+)
+
+
+class PostgresDirectory:
+    """Implements ``commands.services.Directory``; ``catch_up`` waits for the log's present end."""
+
+    def __init__(self, pool: Pool, catch_up: CatchUp) -> None:
+        self._pool = pool
+        self._catch_up = catch_up
+
+    async def _find(self, projection: Projection, query: str, *arguments: Any) -> Any:
+        async with store_errors():
+            row = await self._pool.fetchrow(query, *arguments)
+        if row is None:
+            await self._catch_up([projection])
+            async with store_errors():
+                row = await self._pool.fetchrow(query, *arguments)
+        return row
+
+    async def account(self, email: str) -> Account | None:
+        row = await self._find(
+            ACCOUNTS,
+            "SELECT id, password_hash, role FROM users WHERE lower(email) = lower($1)",
+            email,
+        )
+        return row and Account(str(row["id"]), row["password_hash"], Role(row["role"]))
+
+    async def user_exists(self, user_id: str) -> bool:
+        return await self.role(user_id) is not None
+
+    async def role(self, user_id: str) -> Role | None:
+        row = await self._find(
+            ACCOUNTS, "SELECT role FROM users WHERE id = $1 AND created_at IS NOT NULL", user_id
+        )
+        return row and Role(row["role"])
+
+    async def video_creator(
+        self, video_id: str, caller_id: str | None, *, admin: bool
+    ) -> str | None:
+        row = await self._find(WATCH_PAGE, _VISIBLE, video_id, caller_id, admin)
+        return row and str(row["creator_id"])
+
+    async def comment(self, comment_id: str) -> CommentPlace | None:
+        row = await self._find(
+            COMMENT_THREADS,
+            "SELECT id, video_id FROM comments "
+            "WHERE id = $1 AND created_at IS NOT NULL AND NOT is_deleted",
+            comment_id,
+        )
+        return row and CommentPlace(str(row["id"]), str(row["video_id"]))

@@ -1,0 +1,207 @@
+"""Postgres as a sink: rows and positions of all projections of a step in one transaction.
+
+A table ``videos`` of version 3 is the physical table ``videos__v3`` behind the view ``videos``;
+a new version is built beside the live one and the view is switched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+
+from events.base import TopicPartition
+from infra.postgres.database import Connection, Pool
+from projections.declaration import Key, Projection, Store, Table
+from projections.folding import RowChange, fold_rows
+from projections.ports import Move, PositionMoved, StoreUnavailable
+
+#: Errors after which the same step can be tried again.
+RETRIABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
+
+_MAKE_POSITIONS = (
+    "CREATE TABLE IF NOT EXISTS projection_positions ("
+    "projection text NOT NULL, version integer NOT NULL, topic text NOT NULL, "
+    "partition integer NOT NULL, position bigint NOT NULL, "
+    "updated_at timestamptz NOT NULL DEFAULT now(), "
+    "PRIMARY KEY (projection, version, topic, partition))"
+)
+_MOVE = (
+    "INSERT INTO projection_positions AS p (projection, version, topic, partition, position) "
+    "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (projection, version, topic, partition) "
+    "DO UPDATE SET position = $5, updated_at = now() WHERE p.position = $6 RETURNING true"
+)
+_MAKE_LOCK = 7_215_002
+
+
+def physical(table: Table, projection: Projection) -> str:
+    """Return the name of the table that holds the rows of one version."""
+    return f"{table.name}__v{projection.version}"
+
+
+@asynccontextmanager
+async def store_errors() -> AsyncIterator[None]:
+    """Turn errors of a server that is away into ``StoreUnavailable``."""
+    try:
+        yield
+    except RETRIABLE as error:
+        raise StoreUnavailable(f"Postgres: {type(error).__name__}: {error}") from error
+
+
+class PostgresSink:
+    """Implements ``projections.ports.Sink``."""
+
+    store = Store.POSTGRES
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def prepare(self, projections: Sequence[Projection]) -> None:
+        async with (
+            store_errors(),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MAKE_LOCK)
+            await connection.execute(_MAKE_POSITIONS)
+            for projection in projections:
+                for table in projection.tables:
+                    for statement in table_statements(table, physical(table, projection)):
+                        await connection.execute(statement)
+                    await _make_view(connection, table, projection)
+
+    async def positions(
+        self, projections: Sequence[Projection]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        async with store_errors():
+            rows = await self._pool.fetch(
+                "SELECT projection, version, topic, partition, position FROM projection_positions"
+            )
+        versions = {projection.name: projection.version for projection in projections}
+        found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        for row in rows:
+            if versions.get(row["projection"]) == row["version"]:
+                source = TopicPartition(row["topic"], row["partition"])
+                found[row["projection"]][source] = row["position"]
+        return found
+
+    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
+        return -1
+
+    async def close(self) -> None:
+        """Leave the pool to whoever opened it."""
+
+    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
+        async with (
+            store_errors(),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            for move in moves:
+                await _move(connection, source, move)
+                await _write(connection, move)
+
+
+async def _move(connection: Connection, source: TopicPartition, move: Move) -> None:
+    moved = await connection.fetchval(
+        _MOVE,
+        move.projection.name,
+        move.projection.version,
+        source.topic,
+        source.partition,
+        move.after,
+        move.before,
+    )
+    if not moved:
+        raise PositionMoved(f"{move.projection.name} is not at {move.before} of {source}")
+
+
+async def _write(connection: Connection, move: Move) -> None:
+    tables = {table.name: table for table in move.projection.tables}
+    for name, rows in fold_rows(move.changes).items():
+        table = tables[name]
+        target = physical(table, move.projection)
+        await _remove(connection, target, table, rows)
+        for columns, batch in _by_columns(rows).items():
+            body = orjson.dumps(
+                [_row(table, key, change) for key, change in batch], default=str
+            ).decode()
+            await connection.execute(_upsert(target, table, columns), body)
+
+
+async def _remove(
+    connection: Connection, target: str, table: Table, rows: Mapping[Key, RowChange]
+) -> None:
+    keys = [key for key, change in rows.items() if change.removed]
+    if not keys:
+        return
+    names = ", ".join(table.key)
+    body = orjson.dumps([dict(zip(table.key, key, strict=True)) for key in keys]).decode()
+    await connection.execute(
+        f"DELETE FROM {target} WHERE ({names}) IN "  # noqa: S608 - names are the declaration's own
+        f"(SELECT {names} FROM json_populate_recordset(NULL::{target}, $1))",
+        body,
+    )
+
+
+Columns = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def _by_columns(rows: Mapping[Key, RowChange]) -> dict[Columns, list[tuple[Key, RowChange]]]:
+    """Group rows by the columns that they put and add to: each group is one statement."""
+    groups: dict[Columns, list[tuple[Key, RowChange]]] = defaultdict(list)
+    for key, change in rows.items():
+        if change.put or change.add:
+            groups[tuple(sorted(change.put)), tuple(sorted(change.add))].append((key, change))
+    return groups
+
+
+def _row(table: Table, key: Key, change: RowChange) -> dict[str, Any]:
+    return {**dict(zip(table.key, key, strict=True)), **change.put, **change.add}
+
+
+def _upsert(target: str, table: Table, columns: Columns) -> str:
+    put, add = columns
+    names = ", ".join((*table.key, *put, *add))
+    changes = ", ".join(
+        [f"{name} = excluded.{name}" for name in put]
+        + [f"{name} = t.{name} + excluded.{name}" for name in add]
+    )
+    return (
+        f"INSERT INTO {target} AS t ({names}) "  # noqa: S608 - names are the declaration's own
+        f"SELECT {names} FROM json_populate_recordset(NULL::{target}, $1) "
+        f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}"
+    )
+
+
+def table_statements(table: Table, target: str) -> list[str]:
+    """Return the statements that make a table with its key and indexes."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
+    statements = [
+        f"CREATE TABLE IF NOT EXISTS {target} ({columns}, PRIMARY KEY ({', '.join(table.key)}))"
+    ]
+    statements.extend(
+        f"CREATE INDEX IF NOT EXISTS {target}_{number} ON {target} {index}"
+        for number, index in enumerate(table.indexes)
+    )
+    return statements
+
+
+async def _make_view(connection: Connection, table: Table, projection: Projection) -> None:
+    """Point the view at this version unless it already stands for one."""
+    exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table.name)
+    if not exists:
+        target = physical(table, projection)
+        await connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM {target}")  # noqa: S608

@@ -1,0 +1,45 @@
+"""Batches of records, and what reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from events.base import TopicPartition
+from events.codec import LogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one partition holds from ``begins`` up to, not including, ``ends``.
+
+    Offsets without a record hold transaction markers or aborted records; a batch may have no
+    record at all, and still moves its reader on.
+    """
+
+    source: TopicPartition
+    begins: int
+    ends: int
+    records: Sequence[LogRecord]
+
+
+class BatchReader(Protocol):
+    """Whatever reads partitions from a position that it keeps itself."""
+
+    name: str
+
+    def topics(self) -> frozenset[str]:
+        """Return the topics that it reads."""
+
+    async def start(self) -> None:
+        """Prepare before the first batch."""
+
+    async def assign(self, sources: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Take partitions over; return the offset to start from in each."""
+
+    async def apply(self, batch: Batch) -> None:
+        """Take a batch in; an exception ends the process, and the batch comes again."""
+
+    def position(self, source: TopicPartition) -> int:
+        """Return the offset below which everything is safe: what may be committed to Kafka."""

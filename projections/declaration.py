@@ -1,0 +1,107 @@
+"""How a projection is declared: which events it reads, where it lives, how its rows evolve.
+
+One live runner and one rebuild runner run every projection; no read model writes its own loop.
+``evolve`` is pure and total: it never rejects a recorded fact, and returns changes that say what
+to do to rows. Applying the changes of an event exactly once is the sink's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from events.base import Event, Recorded
+from events.outcomes import DOMAIN as OUTCOMES
+from schemas.catalogue import DOMAINS
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Set these columns of a row, which is made where it is missing."""
+
+    table: str
+    key: Key
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Add to counters of a row, which is made where it is missing."""
+
+    table: str
+    key: Key
+    amounts: Mapping[str, int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a row."""
+
+    table: str
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add a row to a table that only grows."""
+
+    table: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RedisCommand:
+    """A command of Redis; increments of the same counter in a batch are summed up."""
+
+    arguments: tuple[str | int | float, ...]
+
+
+Change = Put | Increment | Remove | Append | RedisCommand
+
+
+class Store(StrEnum):
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    CLICKHOUSE = "clickhouse"
+    OPENSEARCH = "opensearch"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or index: columns with their types in the store's own words, key, indexes.
+
+    A column is ``type`` or ``type DEFAULT value``. ``options`` are the store's own (an engine, a
+    mapping).
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    indexes: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A read model. Its name is its identity in every store; its version names the shape."""
+
+    name: str
+    version: int
+    store: Store
+    events: tuple[type[Event], ...]
+    evolve: Callable[[Recorded], Iterable[Change]]
+    tables: tuple[Table, ...] = ()
+
+    def topics(self) -> frozenset[str]:
+        """Return the topics in which its events stand."""
+        return frozenset(topic for event in self.events for topic in _topics(event))
+
+
+def _topics(event: type[Event]) -> Sequence[str]:
+    if event.domain == OUTCOMES:
+        return [domain.outcomes for domain in DOMAINS]
+    return [f"events.{event.domain}"]

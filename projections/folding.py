@@ -1,0 +1,77 @@
+"""Folding the changes of a batch: one change a row, so that sinks write sets, not sentences."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from projections.declaration import Change, Increment, Key, Put, RedisCommand, Remove
+
+
+@dataclass(slots=True)
+class RowChange:
+    """What a batch does to a row: first remove it (if so), then put, then add."""
+
+    removed: bool = False
+    put: dict[str, Any] = field(default_factory=dict)
+    add: dict[str, float] = field(default_factory=dict)
+
+
+def fold_rows(changes: Iterable[Change]) -> dict[str, dict[Key, RowChange]]:
+    """Return table -> key -> what the changes come to, in their order."""
+    rows: dict[str, dict[Key, RowChange]] = defaultdict(dict)
+    for change in changes:
+        match change:
+            case Put():
+                rows[change.table].setdefault(change.key, RowChange()).put.update(change.values)
+            case Increment():
+                add = rows[change.table].setdefault(change.key, RowChange()).add
+                for column, amount in change.amounts.items():
+                    add[column] = add.get(column, 0) + amount
+            case Remove():
+                rows[change.table][change.key] = RowChange(removed=True)
+            case _:
+                raise TypeError(f"{type(change).__name__} is not a change of a row")
+    return rows
+
+
+#: Commands whose last argument is an amount, and how many arguments name what it is added to.
+_SUMMABLE = {"HINCRBY": 3, "HINCRBYFLOAT": 3, "INCRBY": 2}
+
+
+def fold_commands(changes: Iterable[Change]) -> list[list[str]]:
+    """Return the commands with increments of one counter summed up, in order of first mention.
+
+    Summing is safe only while nothing else touches the counter's key in between; then the sum
+    starts anew.
+    """
+    commands: list[list[Any]] = []
+    open_sums: dict[tuple[Any, ...], list[Any]] = {}
+    for change in changes:
+        if not isinstance(change, RedisCommand):
+            raise TypeError(f"{type(change).__name__} is not a command of Redis")
+        command = list(change.arguments)
+        named = _sum_of(command)
+        if named is None:
+            open_sums = {k: v for k, v in open_sums.items() if k[1] != command[1]}
+            commands.append(command)
+        elif named in open_sums:
+            _add(open_sums[named], command)
+        else:
+            open_sums[named] = command
+            commands.append(command)
+    return [[str(argument) for argument in command] for command in commands]
+
+
+def _sum_of(command: list[Any]) -> tuple[Any, ...] | None:
+    name = command[0]
+    if name == "ZINCRBY":
+        return (name, command[1], command[3])
+    return tuple(command[: _SUMMABLE[name]]) if name in _SUMMABLE else None
+
+
+def _add(total: list[Any], command: list[Any]) -> None:
+    place = 2 if command[0] == "ZINCRBY" else len(command) - 1
+    total[place] += command[place]

@@ -1,0 +1,79 @@
+"""What the runner needs of the stores; ``infra`` implements it, one sink a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from events.base import TopicPartition
+from events.codec import LogRecord
+from events.errors import StreamHubError, Unavailable
+from projections.declaration import Change, Projection, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step of a projection over a partition: from one position to another, with its changes.
+
+    A position is the offset of the next record that was not applied yet.
+    """
+
+    projection: Projection
+    before: int
+    after: int
+    changes: Sequence[Change]
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached, or is not ready; the same step can be tried again."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class PositionMoved(StreamHubError):
+    """The store does not stand where the runner believed: another runner was there."""
+
+    code = "POSITION_MOVED"
+
+
+class Sink(Protocol):
+    """A store that applies steps: changes and position together, each step once (R1)."""
+
+    store: Store
+
+    async def prepare(self, projections: Sequence[Projection]) -> None:
+        """Make the tables of these projections where they are missing."""
+
+    async def positions(
+        self, projections: Sequence[Projection]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        """Return the position of each projection in each partition that it ever touched.
+
+        Raises:
+            StoreUnavailable: nobody knows.
+        """
+
+    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
+        """Apply steps of several projections over one partition.
+
+        Raises:
+            StoreUnavailable: nothing is known to be applied; try again.
+            PositionMoved: the store stands elsewhere; read the positions anew.
+        """
+
+    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:
+        """Return the position up to which a step may have been applied without its position.
+
+        The next step over the partition must end exactly there; -1 means that there is none.
+        """
+
+    async def close(self) -> None:
+        """Close the connections that are the sink's own."""
+
+
+class DeadLetters(Protocol):
+    """Where records go that a reader cannot digest."""
+
+    async def put(self, record: LogRecord, reader: str, error: BaseException) -> None:
+        """Keep the record with the reason; returns when it is safe."""

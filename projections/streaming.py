@@ -1,0 +1,237 @@
+"""Batches through Faust: one Faust app a reader, one message a fetched partition.
+
+A plain Faust agent spends its time on machinery for each event. Here the consumer hands over the
+records that one fetch brought for a partition as a single message, reads committed records only,
+starts from the reader's own positions, and commits to Kafka what the reader says is safe: Faust's
+acknowledgements decide nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any, cast
+
+import aiokafka
+import faust
+import structlog
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faust.serializers.codecs import Codec
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from events.base import TopicPartition
+from events.codec import LogRecord, headers_of
+from projections.batches import Batch, BatchReader
+
+log = structlog.get_logger(__name__)
+
+FETCH_WAIT_MS = 500
+#: Records that one message carries at most; it bounds a step of a sink.
+BATCH_RECORDS = 5_000
+COMMIT_INTERVAL_S = 1.0
+SESSION_TIMEOUT_S = 10.0
+
+
+class _Unchanged(Codec):
+    """Hands the value over as it is: it never was bytes."""
+
+    def _loads(self, s: Any) -> Any:
+        return s
+
+    def _dumps(self, s: Any) -> Any:
+        return s
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """Reads committed records only, and answers as soon as there are any."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        self._assignor = RoundRobinPartitionAssignor
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=BATCH_RECORDS,
+            max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+        )
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - the driver's own parameter
+        max_records: int | None = None,
+    ) -> dict[TP, Any]:
+        """Return partition -> (records, position behind them and behind what holds no record)."""
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        return {
+            tp: (fetched.get(tp, ()), await consumer.position(tp))
+            for tp in active_partitions & consumer.assignment()
+        }
+
+
+class BatchConsumer(driver.Consumer):
+    """Yields one message a partition; positions are the reader's."""
+
+    reader: BatchReader
+    _ends: dict[TP, int]
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        self.reader = cast("BatchTransport", self.transport).reader
+        self._ends = {}
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Start where the reader stands, whatever was committed to Kafka."""
+        assigned = {_source(tp): tp for tp in self.assignment()}
+        starts = await self.reader.assign(list(assigned))
+        offsets = {assigned[source]: offset for source, offset in starts.items()}
+        await self.seek_wait(offsets)
+        self._ends.update(offsets)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        for tp, (fetched, position) in (records or {}).items():
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            begins = self._ends.get(tp, 0)
+            if position > begins and (active is None or tp in active):
+                source = _source(tp)
+                batch = Batch(source, begins, position, [_log_record(source, r) for r in fetched])
+                self._ends[tp] = position
+                yield tp, self._message(tp, batch)
+
+    def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        return ConsumerMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=batch.ends - 1,
+            timestamp=time.time(),
+            timestamp_type=0,
+            headers={},
+            key=None,
+            value=cast("Any", batch),
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def ack(self, message: Any) -> bool:
+        """Only note that the agent is through with the message."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Gaps are no concern of a consumer that commits the reader's positions."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ARG002
+        return iter(self.assignment())
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        safe = {tp: self.reader.position(_source(tp)) for tp in tps}
+        return {
+            tp: position
+            for tp, position in safe.items()
+            if position > (self._committed_offset.get(tp) or 0)
+        }
+
+
+class BatchTransport(driver.Transport):
+    """Faust's public way in: a transport whose consumer is the one above."""
+
+    Consumer = BatchConsumer
+
+    def __init__(self, url: Any, app: Any, reader: BatchReader) -> None:
+        super().__init__(url, app, app.loop)
+        self.reader = reader
+
+
+class StreamWorker:
+    """Runs one reader in a Faust app; ``failed`` completes when it can go no further."""
+
+    def __init__(self, bootstrap: str, reader: BatchReader, instance: str = "") -> None:
+        self.reader = reader
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._app = _faust_app(bootstrap, reader.name, instance)
+        self._app.transport = BatchTransport(self._app.conf.broker_consumer, self._app, reader)
+        topic = self._app.topic(
+            *sorted(reader.topics()),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer=_Unchanged(),
+        )
+        self._app.agent(topic, name=reader.name, concurrency=1)(self._read)
+
+    async def _read(self, stream: Any) -> None:
+        """The agent. A batch that fails is never left behind: the whole worker ends."""
+        async for batch in stream:
+            try:
+                await self.reader.apply(batch)
+            except Exception as error:
+                log.exception("reader_failed", reader=self.reader.name)
+                if not self.failed.done():
+                    self.failed.set_exception(error)
+                await asyncio.Event().wait()
+
+    async def start(self) -> None:
+        await self.reader.start()
+        await self._app.start()
+
+    async def stop(self) -> None:
+        await self._app.stop()
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """Return the partitions that this worker reads now."""
+        return frozenset(_source(tp) for tp in self._app.consumer.assignment())
+
+
+def _faust_app(bootstrap: str, name: str, instance: str) -> faust.App:
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    logging.getLogger("mode").setLevel(logging.WARNING)
+    return faust.App(
+        f"streamhub-{name}",
+        broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+        consumer_group_instance_id=f"{name}-{instance}" if instance else None,
+        broker_commit_interval=COMMIT_INTERVAL_S,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_rebalance_timeout=60.0,
+        broker_heartbeat_interval=3.0,
+        broker_max_poll_interval=1800.0,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=True,
+        table_standby_replicas=0,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+    )
+
+
+def _source(tp: Any) -> TopicPartition:
+    return TopicPartition(tp.topic, tp.partition)
+
+
+def _log_record(source: TopicPartition, record: Any) -> LogRecord:
+    return LogRecord(
+        source,
+        record.offset,
+        (record.key or b"").decode("utf-8", "replace"),
+        record.value or b"",
+        headers_of(record.headers),
+        record.timestamp,
+    )
