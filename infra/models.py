@@ -28,6 +28,7 @@ import structlog
 from numpy.typing import NDArray
 
 from events.errors import StreamHubError
+from infra.model_files import IMAGE_MODEL, TEXT_MODEL, ModelFiles
 from processors.moderation.description import (
     DetectorDescription,
     ImageInput,
@@ -44,8 +45,6 @@ DIFFERENCE_MAX = 1e-4
 ONNX_OPSET = 17
 ONNX_IR = 8
 
-IMAGE_MODEL = "image_detector.onnx"
-TEXT_MODEL = "text_toxicity.onnx"
 MANIFEST = "models.json"
 
 # The order of the detector's outputs, from nudenet 3.4.
@@ -144,24 +143,6 @@ class _Classifier(Protocol):
     calibrated_classifiers_: list[Any]
 
     def predict_proba(self, features: Any) -> NDArray[np.float64]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """The prepared models; the description of each lies beside it."""
-
-    image_detector: Path
-    text_classifier: Path
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> ModelFiles:
-        """Return where the prepared models of a folder lie."""
-        return cls(folder / IMAGE_MODEL, folder / TEXT_MODEL)
-
-    def all(self) -> tuple[Path, ...]:
-        """Return every file, descriptions included."""
-        models = (self.image_detector, self.text_classifier)
-        return (*models, *map(description_path, models))
 
 
 @dataclass(frozen=True, slots=True)

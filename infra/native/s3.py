@@ -32,8 +32,9 @@ def prepare_s3(place: Place) -> PreparedServer:
     access, secret = _credentials(place)
     data = place.folder / "data"
     # A bucket is a folder; one that others may read would be a public bucket.
-    data.mkdir(exist_ok=True)
-    (data / BUCKET).mkdir(mode=0o700, exist_ok=True)
+    bucket = data / BUCKET
+    bucket.mkdir(parents=True, exist_ok=True)
+    bucket.chmod(0o700)
     config = place.folder / "s3proxy.properties"
     config.touch(mode=0o600)
     write_properties(

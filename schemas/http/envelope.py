@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
@@ -70,6 +76,11 @@ class Meta(ApiModel):
     pagination: Pagination | None = None
     rate_limit: RateLimitMeta | None = None
     command: CommandMeta | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what an answer has nothing to say about."""
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class Envelope(ApiModel, Generic[T]):

@@ -1,0 +1,56 @@
+"""What every process is made of: where things are, the database, the keys, the stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from infra.clickhouse.sink import ClickHouseSink
+from infra.opensearch.sink import OpenSearchSink
+from infra.places import Places, find_places
+from infra.postgres.database import Pool, migrate, open_pool
+from infra.postgres.key_store import PostgresKeyRing
+from infra.postgres.sink import PostgresSink
+from infra.redis.sink import RedisSink
+from infra.s3.storage import S3Storage
+from infra.settings import Settings
+from projections.ports import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What every process has: where things are, the database, the keys, the stores."""
+
+    settings: Settings
+    places: Places
+    pool: Pool
+    keys: PostgresKeyRing
+    storage: S3Storage
+    sinks: Sequence[Sink]
+
+
+@asynccontextmanager
+async def open_core(settings: Settings) -> AsyncIterator[Core]:
+    """Connect to the stores; everything is closed in reverse order at the end."""
+    places = find_places(settings)
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(places.postgres)
+        stack.push_async_callback(pool.close)
+        await migrate(pool)
+        sinks: list[Sink] = [
+            PostgresSink(pool),
+            RedisSink(places.redis, settings.namespace),
+            ClickHouseSink(places.clickhouse, settings.namespace),
+            OpenSearchSink(places.opensearch, settings.namespace),
+        ]
+        for sink in sinks:
+            stack.push_async_callback(sink.close)
+        yield Core(
+            settings=settings,
+            places=places,
+            pool=pool,
+            keys=PostgresKeyRing(pool, places.master_key),
+            storage=S3Storage(places.s3, settings.s3_public_url),
+            sinks=sinks,
+        )

@@ -1,0 +1,21 @@
+"""The composition of a projection worker."""
+
+from __future__ import annotations
+
+from infra.bootstrap.core import Core
+from infra.kafka.dead_letters import KafkaDeadLetters
+from projections.ports import Sink
+from projections.registry import PROJECTIONS
+from projections.runner import Runner
+
+
+def runner(core: Core, sink: Sink, dead_letters: KafkaDeadLetters) -> Runner:
+    """Return the live runner of one store's projections."""
+    return Runner(
+        f"projections-{sink.store}",
+        [projection for projection in PROJECTIONS if projection.store is sink.store],
+        sink,
+        keys=core.keys,
+        dead_letters=dead_letters,
+        dead_letter_cap=core.settings.dead_letter_cap,
+    )

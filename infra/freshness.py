@@ -1,0 +1,127 @@
+"""Waiting until projections have applied what somebody has seen.
+
+While anybody waits, one task a store reads its positions every few milliseconds and wakes
+whoever is satisfied: the cost does not grow with the number of waiting readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from events.base import TopicPartition
+from events.errors import StreamHubError, Unavailable
+from infra.kafka.ends import LogEnds
+from projections.declaration import Projection, Store
+from projections.ports import Sink
+
+_POLL_S = 0.005
+#: (projection, partition) -> the position that it must have reached.
+Needs = Mapping[tuple[str, TopicPartition], int]
+
+
+class ProjectionBehind(Unavailable):
+    """A projection has not applied yet what the caller has seen."""
+
+    code = "PROJECTION_BEHIND"
+
+
+class _StoreWatcher:
+    """Reads the positions of one store's projections for as long as anybody waits."""
+
+    def __init__(self, sink: Sink, projections: Sequence[Projection]) -> None:
+        self._sink = sink
+        self._projections = projections
+        self._positions: dict[tuple[str, TopicPartition], int] = {}
+        self._changed = asyncio.Condition()
+        self._waiting = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait(self, needs: Needs) -> None:
+        if self._satisfied(needs):
+            return
+        self._waiting += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._poll())
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._satisfied(needs))
+        finally:
+            self._waiting -= 1
+
+    def _satisfied(self, needs: Needs) -> bool:
+        return all(self._positions.get(place, 0) >= target for place, target in needs.items())
+
+    async def _poll(self) -> None:
+        while self._waiting:
+            with contextlib.suppress(StreamHubError):
+                stored = await self._sink.positions(self._projections)
+                async with self._changed:
+                    self._positions = {
+                        (name, source): position
+                        for name, positions in stored.items()
+                        for source, position in positions.items()
+                    }
+                    self._changed.notify_all()
+            await asyncio.sleep(_POLL_S)
+
+
+class PositionWaiter:
+    """Implements ``query_api.reading.Freshness`` and ``commands.services.AppliedWaiter``."""
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        projections: Sequence[Projection],
+        ends: LogEnds,
+        timeout_s: float,
+    ) -> None:
+        self._projections = projections
+        self._ends = ends
+        self._timeout_s = timeout_s
+        self._watchers = {
+            sink.store: _StoreWatcher(sink, [p for p in projections if p.store is sink.store])
+            for sink in sinks
+        }
+
+    async def wait(
+        self, projections: Iterable[Projection], seen: Mapping[tuple[str, int], int]
+    ) -> None:
+        needs: dict[Store, dict[tuple[str, TopicPartition], int]] = defaultdict(dict)
+        for projection in projections:
+            topics = projection.topics()
+            for (domain, partition), offset in seen.items():
+                source = TopicPartition(f"events.{domain}", partition)
+                if source.topic in topics and offset >= 0:
+                    needs[projection.store][projection.name, source] = offset + 1
+        await self._wait_all(needs)
+
+    async def catch_up(self, projections: Sequence[Projection]) -> None:
+        """Wait until the projections have applied the log as it ends now."""
+        topics = sorted({topic for projection in projections for topic in projection.topics()})
+        sources = await self._ends.partitions(topics)
+        needs: dict[Store, dict[tuple[str, TopicPartition], int]] = defaultdict(dict)
+        for source, end in (await self._ends.ends(sources)).items():
+            for projection in projections:
+                if source.topic in projection.topics() and end > 0:
+                    needs[projection.store][projection.name, source] = end
+        await self._wait_all(needs)
+
+    async def applied(self, store: str, domain: str, partition: int, offset: int) -> None:
+        """Wait for all projections of a store; give up quietly after the bound."""
+        projections = [p for p in self._projections if p.store is Store(store)]
+        with contextlib.suppress(ProjectionBehind):
+            await self.wait(projections, {(domain, partition): offset})
+
+    async def _wait_all(self, needs: Mapping[Store, Needs]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.gather(
+                    *(self._watchers[store].wait(places) for store, places in needs.items())
+                )
+        except TimeoutError:
+            raise ProjectionBehind(
+                "What you have seen has not reached every read model yet", retry_after_s=1.0
+            ) from None

@@ -1,0 +1,76 @@
+"""The HTTP application: command endpoints and queries on one port, wired for one process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from commands.endpoints import routes as command_routes
+from infra.bootstrap.api import ApiParts, open_api
+from infra.http import health, watch
+from infra.http.errors import install_error_handlers
+from infra.http.middleware import RequestMiddleware
+from infra.http.rate_limits import RateLimitMiddleware
+from infra.settings import Settings
+from query_api import media
+from query_api import routes as query_routes
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application; it connects when it is started."""
+    app = FastAPI(
+        title="StreamHub",
+        version=VERSION,
+        summary="Event-sourced video streaming: commands in, projections out.",
+        lifespan=_lifespan(settings),
+        redoc_url=None,
+    )
+    app.include_router(query_routes.router, prefix="/api/v1")
+    app.include_router(command_routes.router, prefix="/api/v1")
+    app.include_router(media.router)
+    app.include_router(health.router)
+    app.include_router(watch.router)
+    install_error_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(RateLimitMiddleware, exempt=settings.rate_limit_exempt)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=[
+            "Content-Type",
+            "Authorization",
+            "Idempotency-Key",
+            "Consistency-Token",
+            "traceparent",
+        ],
+        expose_headers=["Consistency-Token", "Retry-After", "RateLimit", "RateLimit-Policy"],
+    )
+    app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+def _lifespan(
+    settings: Settings,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_api(settings) as parts:
+            _install(app, parts)
+            yield
+
+    return lifespan
+
+
+def _install(app: FastAPI, parts: ApiParts) -> None:
+    app.state.commands = parts.commands
+    app.state.queries = parts.queries
+    app.state.authenticator = parts.authenticator
+    app.state.checks = parts.checks
+    app.state.limiter = parts.limiter

@@ -1,0 +1,126 @@
+"""Rate limits: fixed windows in Redis, by class of route (SH-140..145, WT-06..09)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from events.errors import RateLimited, Unavailable
+from infra.http.errors import failure_response
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``requests`` in ``window_s`` seconds a client; over it, blocked for ``block_s``."""
+
+    name: str
+    requests: int
+    window_s: int
+    block_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a client has used of a limit; ``reset_s`` until the window or the block ends."""
+
+    used: int
+    reset_s: int
+    blocked: bool
+
+
+class Limiter(Protocol):
+    """Counts requests."""
+
+    async def count(self, limit: Limit, client: str) -> Use:
+        """Count one request of a client; raises Unavailable."""
+
+
+_API = "/api/v1"
+LOGIN = Limit("login", 5, 60, 300)
+REGISTER = Limit("register", 3, 3600)
+UPLOAD = Limit("upload", 10, 86_400)
+COMMENT = Limit("comment", 20, 60)
+READ = Limit("read", 1000, 60)
+GENERAL = Limit("general", 100, 60, 60)
+#: (method, path) of the routes with a limit of their own.
+ROUTES: dict[tuple[str, str], Limit] = {
+    ("POST", f"{_API}/auth/login"): LOGIN,
+    ("POST", f"{_API}/auth/register"): REGISTER,
+    ("POST", f"{_API}/videos"): UPLOAD,
+    ("POST", f"{_API}/comments"): COMMENT,
+}
+
+
+def limit_of(method: str, path: str) -> Limit | None:
+    """Return the limit of a request; None outside the API."""
+    if not path.startswith(_API):
+        return None
+    own = ROUTES.get((method, path.rstrip("/")))
+    if own is not None:
+        return own
+    return READ if method in {"GET", "HEAD", "OPTIONS"} else GENERAL
+
+
+class RateLimitMiddleware:
+    """Refuses what is over its limit, and tells every client where it stands."""
+
+    def __init__(self, app: ASGIApp, exempt: Sequence[str]) -> None:
+        self._app = app
+        self._exempt = [ip_network(network) for network in exempt]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = limit_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        client = scope["client"][0] if scope.get("client") else "anonymous"
+        if limit is None or self._is_exempt(client):
+            await self._app(scope, receive, send)
+            return
+        use = await self._use(scope, limit, client)
+        headers = _headers(limit, use)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for name, value in headers.items():
+                    answer[name] = value
+            await send(message)
+
+        if use is not None and (use.blocked or use.used > limit.requests):
+            error = RateLimited("Rate limit exceeded", retry_after_s=max(1, use.reset_s))
+            await failure_response(error)(scope, receive, send_with_headers)
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    async def _use(self, scope: Scope, limit: Limit, client: str) -> Use | None:
+        """Count the request; a limiter that is away limits nobody."""
+        limiter: Limiter = scope["app"].state.limiter
+        # Routes without a limit of their own are counted each for itself (PN-37).
+        place = scope["path"] if limit is GENERAL else limit.name
+        try:
+            return await limiter.count(limit, f"{client}:{place}")
+        except Unavailable as error:
+            log.warning("rate_limiter_unavailable", reason=error.message)
+            return None
+
+    def _is_exempt(self, client: str) -> bool:
+        try:
+            address = ip_address(client)
+        except ValueError:
+            return False
+        return any(address in network for network in self._exempt)
+
+
+def _headers(limit: Limit, use: Use | None) -> dict[str, str]:
+    """Return the fields of the IETF draft "RateLimit header fields for HTTP" (10)."""
+    headers = {"RateLimit-Policy": f'"{limit.name}";q={limit.requests};w={limit.window_s}'}
+    if use is not None:
+        remaining = 0 if use.blocked else max(0, limit.requests - use.used)
+        headers["RateLimit"] = f'"{limit.name}";r={remaining};t={use.reset_s}'
+    return headers

@@ -1,0 +1,63 @@
+"""The connection to OpenSearch: its errors, and bulk requests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from events.errors import StreamHubError
+from infra.opensearch.library import AsyncOpenSearch, ConnectionError, TransportError  # noqa: A004
+from projections.ports import StoreUnavailable
+
+#: Answers after which the same request can be tried again: too busy, or not there for a moment.
+RETRIABLE_STATUSES = frozenset({408, 409, 429, 502, 503, 504})
+_TIMEOUT_S = 30
+
+
+class IndexRefused(StreamHubError):
+    """OpenSearch will not take a document, now or later: index and projection do not fit."""
+
+    code = "INDEX_REFUSED"
+
+
+def connect(url: str) -> AsyncOpenSearch:
+    """Return a client of ``http://user:password@host:port``; the first request connects."""
+    return AsyncOpenSearch(hosts=[url], timeout=_TIMEOUT_S, max_retries=0)
+
+
+@asynccontextmanager
+async def store_errors() -> AsyncIterator[None]:
+    """Turn errors of a server that is away or too busy into ``StoreUnavailable``."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise StoreUnavailable(f"OpenSearch: {type(error).__name__}: {error}") from error
+    except TransportError as error:
+        if error.status_code not in RETRIABLE_STATUSES:
+            raise
+        raise StoreUnavailable(f"OpenSearch: {error.status_code}: {error.error}") from error
+
+
+async def bulk(
+    client: AsyncOpenSearch, lines: Sequence[Mapping[str, Any]], *, refresh: bool
+) -> list[str]:
+    """Send actions with their bodies; return what became of each (``created``, ``noop`` …).
+
+    Raises:
+        StoreUnavailable: some were not done; all can be sent again.
+        IndexRefused: some cannot be done.
+    """
+    body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    async with store_errors():
+        answer = await client.bulk(body=body, params={"refresh": "true" if refresh else "false"})
+    items = [next(iter(item.values())) for item in answer["items"]]
+    failed = [item for item in items if item["status"] >= 300]
+    for item in failed:
+        if item["status"] not in RETRIABLE_STATUSES:
+            raise IndexRefused(f"{item['_index']}/{item['_id']}: {item['error']}")
+    if failed:
+        raise StoreUnavailable(f"OpenSearch: {failed[0]['status']}: {failed[0]['error']}")
+    return [item["result"] for item in items]

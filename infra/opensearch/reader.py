@@ -1,0 +1,27 @@
+"""OpenSearch for readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.opensearch.client import connect, store_errors
+
+
+class OpenSearchIndex:
+    """Implements ``query_api.reading.SearchIndex``; the namespace is put before every index."""
+
+    def __init__(self, url: str, namespace: str = "") -> None:
+        self._client = connect(url)
+        self._namespace = namespace
+
+    async def search(self, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with store_errors():
+            answer: Mapping[str, Any] = await self._client.search(
+                index=self._namespace + index, body=dict(body)
+            )
+        return answer
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()

@@ -1,0 +1,189 @@
+"""OpenSearch as a sink: every document knows how far it is, so a step can be applied again.
+
+A document's ``applied`` holds the offset of the last event that changed it, by partition; a script
+leaves out what is not newer. That makes a step harmless to repeat, whole or in part, in whatever
+batches it comes. Positions have an index of their own, one document a projection's version, which
+is read by GET and therefore never stale. A step is recorded behind a refresh: what it did is found
+by searches from then on. ``videos`` of version 3 is the index ``videos__v3`` behind the alias
+``videos``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from events.base import TopicPartition
+from infra.opensearch.client import bulk, connect, store_errors
+from infra.opensearch.library import RequestError
+from projections.declaration import Change, Increment, Projection, Put, Store, Table
+from projections.ports import Move, PositionMoved
+from projections.stamps import OFFSET
+
+_SCRIPTS = {"apply": "streamhub-apply", "move": "streamhub-move"}
+#: How often the server tries again where two writers met at one document.
+_CONFLICT_RETRIES = 5
+_POSITIONS = "projection_positions"
+_SETTINGS = {
+    "number_of_shards": 1,
+    "auto_expand_replicas": "0-1",
+    # The sink refreshes behind each step; nothing else writes.
+    "refresh_interval": "-1",
+    # Deepest page by number that clients may ask for.
+    "max_result_window": 50_000,
+}
+_NEVER_INDEXED = {"type": "object", "enabled": False}
+
+
+def physical(namespace: str, table: Table, projection: Projection) -> str:
+    """Return the name of the index that holds the documents of one version."""
+    return f"{namespace}{table.name}__v{projection.version}"
+
+
+class OpenSearchSink:
+    """Implements ``projections.ports.Sink``; changes carry their offset (``stamps``)."""
+
+    store = Store.OPENSEARCH
+
+    def __init__(self, url: str, namespace: str = "") -> None:
+        self._client = connect(url)
+        self._namespace = namespace
+        self._positions_index = namespace + _POSITIONS
+
+    async def prepare(self, projections: Sequence[Projection]) -> None:
+        async with store_errors():
+            for file, script_id in _SCRIPTS.items():
+                source = Path(__file__).with_name(f"{file}.painless").read_text(encoding="utf-8")
+                script = {"script": {"lang": "painless", "source": source}}
+                await self._client.put_script(id=script_id, body=script)
+            await self._make_index(self._positions_index, {"positions": _NEVER_INDEXED})
+            for projection in projections:
+                for table in projection.tables:
+                    index = physical(self._namespace, table, projection)
+                    await self._make_index(index, _properties(table))
+                    await self._make_alias(index, self._namespace + table.name)
+
+    async def _make_index(self, index: str, properties: Mapping[str, Any]) -> None:
+        if await self._client.indices.exists(index=index):
+            return
+        body = {"settings": _SETTINGS, "mappings": {"dynamic": False, "properties": properties}}
+        try:
+            await self._client.indices.create(index=index, body=body)
+        except RequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+
+    async def _make_alias(self, index: str, alias: str) -> None:
+        """Point the alias at this version unless it already stands for one."""
+        if not await self._client.indices.exists_alias(name=alias):
+            await self._client.indices.put_alias(index=index, name=alias)
+
+    async def positions(
+        self, projections: Sequence[Projection]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        stored = await self._stored(projections)
+        return {
+            name: {_source(field): position for field, position in fields.items()}
+            for name, fields in stored.items()
+        }
+
+    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
+        return -1
+
+    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
+        await self._check(source, moves)
+        updates = [line for move in moves for line in self._updates(source, move)]
+        if updates:
+            await bulk(self._client, updates, refresh=True)
+        lines = [line for move in moves for line in self._position(source, move)]
+        results = await bulk(self._client, lines, refresh=False)
+        for move, result in zip(moves, results, strict=True):
+            if result == "noop":
+                raise PositionMoved(f"{move.projection.name} is not at {move.before} of {source}")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _check(self, source: TopicPartition, moves: Sequence[Move]) -> None:
+        """Refuse a step that does not follow: documents would take it as the newest."""
+        stored = await self._stored([move.projection for move in moves])
+        for move in moves:
+            position = stored[move.projection.name].get(_field(source), 0)
+            if position != move.before:
+                raise PositionMoved(
+                    f"{move.projection.name} is at {position} of {source}, not at {move.before}"
+                )
+
+    async def _stored(self, projections: Sequence[Projection]) -> dict[str, dict[str, int]]:
+        """Return name of projection -> field of the partition -> position."""
+        if not projections:
+            return {}
+        body = {"ids": [_position_id(projection) for projection in projections]}
+        async with store_errors():
+            answer = await self._client.mget(body=body, index=self._positions_index)
+        return {
+            projection.name: document.get("_source", {}).get("positions", {})
+            for projection, document in zip(projections, answer["docs"], strict=True)
+        }
+
+    def _updates(self, source: TopicPartition, move: Move) -> Iterable[Mapping[str, Any]]:
+        tables = {table.name: table for table in move.projection.tables}
+        for (table, document), changes in _by_document(move.changes).items():
+            index = physical(self._namespace, tables[table], move.projection)
+            params = {"source": _field(source), "changes": changes}
+            yield from _update(index, document, "apply", params)
+
+    def _position(self, source: TopicPartition, move: Move) -> Iterable[Mapping[str, Any]]:
+        params = {"source": _field(source), "before": move.before, "after": move.after}
+        return _update(self._positions_index, _position_id(move.projection), "move", params)
+
+
+def _update(
+    index: str, document: str, script: str, params: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    return [
+        {"update": {"_index": index, "_id": document, "retry_on_conflict": _CONFLICT_RETRIES}},
+        {
+            "scripted_upsert": True,
+            "upsert": {},
+            "script": {"id": _SCRIPTS[script], "params": params},
+        },
+    ]
+
+
+def _by_document(changes: Iterable[Change]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return table and id -> its changes in order, as the script takes them."""
+    documents: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for change in changes:
+        match change:
+            case Put():
+                what, values = "set", dict(change.values)
+            case Increment():
+                what, values = "add", dict(change.amounts)
+            case _:
+                raise TypeError(f"{type(change).__name__} is not a change of a document")
+        document = ":".join(str(part) for part in change.key)
+        entry = {"offset": values.pop(OFFSET), what: values}
+        documents[change.table, document].append(entry)
+    return documents
+
+
+def _properties(table: Table) -> dict[str, Any]:
+    columns = {name: {"type": kind} for name, kind in table.columns.items()}
+    return {**columns, **table.options.get("properties", {}), "applied": _NEVER_INDEXED}
+
+
+def _position_id(projection: Projection) -> str:
+    return f"{projection.name}:v{projection.version}"
+
+
+def _field(source: TopicPartition) -> str:
+    return f"{source.topic}:{source.partition}"
+
+
+def _source(field: str) -> TopicPartition:
+    topic, _, partition = field.rpartition(":")
+    return TopicPartition(topic, int(partition))

@@ -1,0 +1,164 @@
+"""The one worker: any subset of roles in a process, ended as a whole when one can go no further."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+
+from events.errors import Unavailable
+from infra.bootstrap.core import Core, open_core
+from infra.kafka.dead_letters import KafkaDeadLetters
+from infra.settings import Settings
+from projections.batches import BatchReader
+from projections.declaration import Store
+
+if TYPE_CHECKING:
+    from commands.processor import CommandProcessor
+    from projections.streaming import StreamWorker
+
+log = structlog.get_logger(__name__)
+
+_FIRST_RETRY_S = 0.2
+_LAST_RETRY_S = 5.0
+_STOP_TIMEOUT_S = 20.0
+
+
+class Role(StrEnum):
+    """What a worker may do; ``projections`` and ``processors`` stand for all of their kind."""
+
+    COMMANDS = "commands"
+    PROJECTIONS = "projections"
+    PROJECTIONS_POSTGRES = "projections-postgres"
+    PROJECTIONS_REDIS = "projections-redis"
+    PROJECTIONS_CLICKHOUSE = "projections-clickhouse"
+    PROJECTIONS_OPENSEARCH = "projections-opensearch"
+    PROCESSORS = "processors"
+    TRANSCODE = "transcode"
+    MODERATE = "moderate"
+    VERDICTS = "verdicts"
+
+
+_KINDS = {
+    Role.PROJECTIONS: tuple(role for role in Role if role.startswith("projections-")),
+    Role.PROCESSORS: (Role.TRANSCODE, Role.MODERATE, Role.VERDICTS),
+}
+
+
+def expand(roles: Sequence[Role]) -> frozenset[Role]:
+    """Return the single roles behind those that stand for several."""
+    return frozenset(single for role in roles for single in _KINDS.get(role, (role,)))
+
+
+async def run_worker(settings: Settings, roles: Sequence[Role]) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Raises:
+        StreamHubError: a role can go no further; the process must end, its supervisor starts it
+            anew from the positions in the stores.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with open_core(settings) as core:
+        log.info("worker_started", roles=sorted(expand(roles)), pid=os.getpid())
+        await _work(core, expand(roles), stopping)
+        log.info("worker_stopped")
+
+
+async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> None:
+    dead_letters = KafkaDeadLetters(core.places.kafka)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(dead_letters.close)
+        readers = await _readers(core, roles, dead_letters, stack)
+        workers = _stream_workers(core, readers)
+        for worker in workers:
+            await worker.start()
+        tasks: list[asyncio.Future[Any]] = [asyncio.create_task(stopping.wait())]
+        tasks += [worker.failed for worker in workers]
+        if Role.COMMANDS in roles:
+            tasks.append(asyncio.create_task(_decide_for_ever(core, stopping)))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        stopping.set()
+        await _stop(workers, tasks)
+        for task in done:
+            task.result()
+
+
+def _stream_workers(core: Core, readers: Sequence[BatchReader]) -> list[StreamWorker]:
+    if not readers:
+        return []
+    from projections.streaming import StreamWorker
+
+    return [StreamWorker(core.places.kafka, reader) for reader in readers]
+
+
+async def _stop(workers: Sequence[StreamWorker], tasks: Sequence[asyncio.Future[Any]]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
+            await asyncio.gather(
+                *(task for task in tasks if not task.done() and isinstance(task, asyncio.Task)),
+                return_exceptions=True,
+            )
+
+
+async def _readers(
+    core: Core,
+    roles: frozenset[Role],
+    dead_letters: KafkaDeadLetters,
+    stack: contextlib.AsyncExitStack,
+) -> list[BatchReader]:
+    """Return what reads the log; a role that is not wanted is not even imported."""
+    readers: list[BatchReader] = []
+    for sink in core.sinks:
+        if Role(f"projections-{Store(sink.store)}") in roles:
+            from infra.bootstrap.projections import runner
+
+            reader = runner(core, sink, dead_letters)
+            if reader.projections:
+                readers.append(reader)
+    wanted = roles & {Role.TRANSCODE, Role.MODERATE, Role.VERDICTS}
+    if wanted:
+        from infra.bootstrap.reactions import reaction_readers
+
+        readers += await reaction_readers(core, wanted, dead_letters, stack)
+    return readers
+
+
+async def _decide_for_ever(core: Core, stopping: asyncio.Event) -> None:
+    """Run the command processor; after a lost transaction start anew from the log."""
+    from infra.bootstrap.commands import command_processor
+
+    wait_s = _FIRST_RETRY_S
+    while not stopping.is_set():
+        try:
+            processor = await command_processor(core)
+            async with _stopped_by(stopping, processor):
+                await processor.run()
+            wait_s = _FIRST_RETRY_S
+        except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("command_processor_restarts", reason=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LAST_RETRY_S)
+
+
+@contextlib.asynccontextmanager
+async def _stopped_by(stopping: asyncio.Event, processor: CommandProcessor) -> AsyncIterator[None]:
+    async def watch() -> None:
+        await stopping.wait()
+        processor.stop()
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()

@@ -1,0 +1,177 @@
+"""Running reactions: work that follows from an event, once, in its partition's order.
+
+Reactions are side effects, so replays and rebuilds never reach them: they have positions of their
+own and read the log once. What a reaction does must be the same when it is done twice, because a
+crash between the deed and the position makes it do so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from events.base import Event, Recorded, TopicPartition
+from events.codec import LogRecord, decode
+from events.errors import LogError, Unavailable
+from events.privacy import KeyRing
+from processors.ports import ReactionPositions
+from projections.batches import Batch
+from projections.ports import DeadLetters
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: Batches that wait in memory for each partition while a long reaction runs.
+_WAITING_BATCHES = 4
+#: Tries before an event is dead-lettered, with exponential back-off between them (SH-07).
+MAX_TRIES = 3
+FIRST_RETRY_S = 1.0
+_LAST_RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A rule: when one of these events happened, do this. Its name is its identity."""
+
+    name: str
+    events: tuple[type[Event], ...]
+    react: Callable[[Recorded], Awaitable[None]]
+    concurrency: int = 1
+
+
+class ReactionReader:
+    """Implements ``projections.batches.BatchReader`` for one reaction.
+
+    Partitions are worked on side by side, up to the reaction's concurrency; the events of one
+    partition in their order.
+    """
+
+    def __init__(
+        self,
+        reaction: Reaction,
+        positions: ReactionPositions,
+        keys: KeyRing,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self.name = reaction.name
+        self._reaction = reaction
+        self._store = positions
+        self._keys = keys
+        self._dead_letters = dead_letters
+        self._running = asyncio.Semaphore(reaction.concurrency)
+        self._lanes: dict[TopicPartition, _Lane] = {}
+
+    def topics(self) -> frozenset[str]:
+        return frozenset(f"events.{event.domain}" for event in self._reaction.events)
+
+    async def start(self) -> None:
+        """Nothing needs to be prepared."""
+
+    async def assign(self, sources: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Keep working on what stays; start what is new where the store says."""
+        wanted = set(sources)
+        for source in self._lanes.keys() - wanted:
+            await self._lanes.pop(source).stop()
+        new = wanted - self._lanes.keys()
+        stored = await patiently(lambda: self._store.load(self.name)) if new else {}
+        for source in new:
+            self._lanes[source] = _Lane(self, source, stored.get(source, 0))
+        return {source: self._lanes[source].received for source in wanted}
+
+    async def apply(self, batch: Batch) -> None:
+        lane = self._lanes.get(batch.source)
+        if lane is not None:
+            await lane.put(batch)
+
+    def position(self, source: TopicPartition) -> int:
+        lane = self._lanes.get(source)
+        return lane.position if lane is not None else 0
+
+    async def stop(self) -> None:
+        """Cancel what runs; it starts again from its position."""
+        for source in list(self._lanes):
+            await self._lanes.pop(source).stop()
+
+    async def work(self, batch: Batch, begins: int) -> None:
+        """Deal with a batch from an offset on, and note that it is dealt with."""
+        for record in batch.records:
+            if record.offset >= begins and self._concerns(record):
+                async with self._running:
+                    await self._react(record)
+                await self._save(batch.source, record.offset + 1)
+        await self._save(batch.source, batch.ends)
+
+    def _concerns(self, record: LogRecord) -> bool:
+        stored_name = record.headers.get("ce_type", b"").decode("utf-8", "replace")
+        return any(stored_name.startswith(f"{event.name}.v") for event in self._reaction.events)
+
+    async def _save(self, source: TopicPartition, position: int) -> None:
+        await patiently(lambda: self._store.save(self.name, source, position))
+
+    async def _react(self, record: LogRecord) -> None:
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                await patiently(lambda: self._keys.load(record.persons()))
+                recorded = decode(record, self._keys)
+                await patiently(partial(self._reaction.react, recorded))
+            except LogError as error:
+                await self._bury(record, error)
+                return
+            except Exception as error:
+                log.exception("reaction_failed", reaction=self.name, attempt=attempt)
+                if attempt == MAX_TRIES:
+                    await self._bury(record, error)
+                    return
+                await asyncio.sleep(FIRST_RETRY_S * 2 ** (attempt - 1))
+            else:
+                return
+
+    async def _bury(self, record: LogRecord, error: BaseException) -> None:
+        await patiently(lambda: self._dead_letters.put(record, self.name, error))
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Call for as long as a server is away, waiting longer each time."""
+    wait_s = FIRST_RETRY_S / 4
+    while True:
+        try:
+            return await call()
+        except Unavailable as error:
+            log.warning("unavailable", reason=error.message)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LAST_RETRY_S)
+
+
+class _Lane:
+    """One partition's queue and the task that works it off."""
+
+    def __init__(self, reader: ReactionReader, source: TopicPartition, position: int) -> None:
+        self.position = self.received = position
+        self._reader = reader
+        self._source = source
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(_WAITING_BATCHES)
+        self._task = asyncio.create_task(self._work())
+
+    async def put(self, batch: Batch) -> None:
+        if self._task.done():
+            self._task.result()
+        await self._queue.put(batch)
+        self.received = max(self.received, batch.ends)
+
+    async def _work(self) -> None:
+        while True:
+            batch = await self._queue.get()
+            await self._reader.work(batch, self.position)
+            self.position = max(self.position, batch.ends)
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task

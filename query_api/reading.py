@@ -1,0 +1,133 @@
+"""What queries need of the world: read-only stores, and waiting for what a caller has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol, cast
+
+from fastapi import Depends, Request, Response
+
+from projections.declaration import Projection
+from schemas.http import consistency
+
+Row = Mapping[str, Any]
+
+
+class Rows(Protocol):
+    """Postgres, read only; parameters are always bound, never pasted."""
+
+    async def fetch(self, query: str, *arguments: Any) -> Sequence[Row]:
+        """Return all rows; Unavailable is raised when the database is away."""
+
+    async def fetchrow(self, query: str, *arguments: Any) -> Row | None:
+        """Return the first row."""
+
+
+class Counters(Protocol):
+    """Redis, read only but for caches."""
+
+    async def script(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run one of the scripts beside the queries; raises Unavailable."""
+
+    async def hashes(self, keys: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        """Return the hashes at these keys, empty ones for those that are missing."""
+
+
+class Analytics(Protocol):
+    """ClickHouse, read only; ``parameters`` bind ``{name:Type}``."""
+
+    async def query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """Return all rows; raises Unavailable."""
+
+
+class SearchIndex(Protocol):
+    """OpenSearch, read only."""
+
+    async def search(self, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the answer of ``_search``; raises Unavailable."""
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless the index answers."""
+
+
+class MediaStorage(Protocol):
+    """Object storage, read only."""
+
+    def download_url(self, key: str, life: timedelta) -> str:
+        """Return a presigned GET."""
+
+    async def read(self, key: str) -> bytes | None:
+        """Return a small object whole, or None when it is missing; raises Unavailable."""
+
+
+class Freshness(Protocol):
+    """Knows how far projections are."""
+
+    async def wait(
+        self, projections: Iterable[Projection], seen: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Return when the projections have applied what was seen.
+
+        Raises:
+            Unavailable: they did not within the bound; try again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLink:
+    """A token that opens a video's playlists until it expires."""
+
+    token: str
+    expires_at: datetime
+
+
+class MediaLinks(Protocol):
+    """Signed paths under which a video's playlists are served."""
+
+    def sign(self, video_id: str, life: timedelta) -> MediaLink:
+        """Return the token that opens a video's playlists for a while."""
+
+    def check(self, token: str, video_id: str) -> timedelta:
+        """Return how long the token is still good; raises NotPermitted when it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryServices:
+    """Everything that queries use."""
+
+    rows: Rows
+    counters: Counters
+    analytics: Analytics
+    search: SearchIndex
+    media: MediaStorage
+    links: MediaLinks
+    freshness: Freshness
+    stream_url_life: timedelta
+    public_url: str
+
+
+def _services(request: Request) -> QueryServices:
+    return cast("QueryServices", request.app.state.queries)
+
+
+Queries = Annotated[QueryServices, Depends(_services)]
+
+
+def fresh(*projections: Projection) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a dependency: wait until these projections have applied what the caller has seen."""
+
+    async def wait(request: Request, response: Response, services: Queries) -> None:
+        token = request.headers.get(consistency.HEADER)
+        seen = consistency.decode(token)
+        if seen:
+            await services.freshness.wait(projections, seen)
+            response.headers[consistency.HEADER] = consistency.encode(seen)
+
+    return wait
+
+
+def has_token(request: Request) -> bool:
+    """Say whether the caller insists on having seen something: no cache may answer."""
+    return consistency.HEADER in request.headers
