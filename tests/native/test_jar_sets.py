@@ -53,7 +53,7 @@ def test_a_jar_that_differs_from_its_lock_is_thrown_away_and_refused(cache: Path
 
 def test_every_set_is_locked_by_digest_and_names_no_address() -> None:
     locks = sorted(Path(jar_sets.__file__).parent.glob("jars/*/jgo.lock.toml"))
-    assert [path.parent.name for path in locks] == ["kafka", "opensearch", "s3"]
+    assert {path.parent.name for path in locks} >= {"kafka", "opensearch", "s3"}
     for path in locks:
         text = path.read_text()
         assert "://" not in text
