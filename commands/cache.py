@@ -118,13 +118,19 @@ class PartitionCache:
         states, self._changed_states = self._changed_states, {}
         outcomes, self._changed_outcomes = self._changed_outcomes, {}
         before, after = self._saved, self.position
-        await self._store.save(
-            self.partition,
-            before,
-            after,
-            {name: _stored(state) for name, state in states.items()},
-            {name: outcome.model_dump_json().encode() for name, outcome in outcomes.items()},
-        )
+        try:
+            await self._store.save(
+                self.partition,
+                before,
+                after,
+                {name: _stored(state) for name, state in states.items()},
+                {name: outcome.model_dump_json().encode() for name, outcome in outcomes.items()},
+            )
+        except BaseException:
+            # Whatever interrupted it: the next save must not move past what was not written.
+            self._changed_states = {**states, **self._changed_states}
+            self._changed_outcomes = {**outcomes, **self._changed_outcomes}
+            raise
         self._saved = after
         self._trim()
 

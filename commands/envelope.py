@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography.exceptions import InvalidTag
 from pydantic import ValidationError
 
 from events import clock
@@ -21,6 +22,7 @@ from events.codec import (
 from events.errors import UndecodableRecord
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing, decrypt, persons
+from schemas.catalogue import REPLY_PARTITIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,19 @@ def read_command(
             causation_id=text["causation_id"],
             fingerprint=text.get("fingerprint", ""),
             actor_id=text.get("actor_id"),
-            reply_to=int(text["reply_to"]) if "reply_to" in text else None,
+            reply_to=_reply_partition(text["reply_to"]) if "reply_to" in text else None,
             traceparent=text.get("traceparent"),
         )
-    except (KeyError, ValueError, ValidationError) as error:
-        raise UndecodableRecord(f"the record is not a command: {error}") from error
+    except (KeyError, ValueError, ValidationError, InvalidTag) as error:
+        raise UndecodableRecord(f"the record is not a command: {error!r}") from error
+
+
+def _reply_partition(text: str) -> int:
+    """Return the partition; one that does not exist would fail the whole transaction."""
+    partition = int(text)
+    if not 0 <= partition < REPLY_PARTITIONS:
+        raise ValueError(f"the reply topic has no partition {partition}")
+    return partition
 
 
 def outcome_record(outcome: CommandDecided) -> tuple[bytes, Headers]:

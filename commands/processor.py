@@ -39,6 +39,8 @@ from schemas.catalogue import DEAD_LETTERS, REPLIES, domain_named
 
 log = structlog.get_logger(__name__)
 
+#: How far the state cache in the store may lag behind the memory: what a restart reads again.
+SAVE_INTERVAL_S = 0.5
 #: The name under which undecodable commands are dead-lettered.
 READER = "commands"
 
@@ -84,9 +86,11 @@ class CommandProcessor:
         Raises:
             TransactionLostError: a transaction failed; start anew with fresh connections.
         """
-        saving: asyncio.Task[None] | None = None
+        saving = asyncio.create_task(self._save_for_ever())
         try:
             while not self._stopping.is_set():
+                if saving.done():
+                    saving.result()
                 poll = await self._log.poll()
                 for partition in poll.revoked:
                     self._caches.pop(partition, None)
@@ -94,13 +98,11 @@ class CommandProcessor:
                     await self._take_over(partition)
                 if poll.records:
                     await self._decide_batch(poll.records)
-                    if saving is not None:
-                        await saving
-                    saving = asyncio.create_task(self._save())
         finally:
-            if saving is not None:
-                await saving
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
             await self._log.close()
+        await self._save()
 
     async def _take_over(self, partition: DomainPartition) -> None:
         """Catch the state up to the end of the log, then let commands in."""
@@ -113,6 +115,12 @@ class CommandProcessor:
         self._caches[partition] = cache
         await self._log.open(partition)
         log.info("partition_taken_over", domain=partition.domain, partition=partition.partition)
+
+    async def _save_for_ever(self) -> None:
+        """Let the store follow at its own pace: what it lacks is caught up from the log."""
+        while True:
+            await asyncio.sleep(SAVE_INTERVAL_S)
+            await self._save()
 
     async def _save(self) -> None:
         for partition, cache in list(self._caches.items()):

@@ -243,14 +243,14 @@ class Commander:
         return digest.hexdigest()
 
 
-def _services(request: Request) -> CommandServices:
+async def _services(request: Request) -> CommandServices:
     return cast("CommandServices", request.app.state.commands)
 
 
 Services = Annotated[CommandServices, Depends(_services)]
 
 
-def _commander(
+async def _commander(
     request: Request, response: Response, services: Services, caller: AnyCaller
 ) -> Commander:
     return Commander(services, caller, request, response)

@@ -6,6 +6,7 @@ attribute is a header with the prefix ``ce_``; StreamHub's own attributes stand 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ SOURCE = b"/streamhub"
 #: The header that lists whose keys a body needs, separated by commas.
 PERSONS_HEADER = "persons"
 _ENCRYPTED_MARK = PREFIX.encode()
+_PERSON_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 Headers = list[tuple[str, bytes]]
 
@@ -40,9 +42,9 @@ class LogRecord:
     timestamp_ms: int
 
     def persons(self) -> list[str]:
-        """Return whose keys are needed to read the body."""
+        """Return whose keys are needed to read the body; what is no id is passed over."""
         listed = self.headers.get(PERSONS_HEADER)
-        return listed.decode().split(",") if listed else []
+        return _PERSON_ID.findall(listed.decode("utf-8", "replace")) if listed else []
 
 
 def encode_body(message: Message, keys: KeyRing) -> bytes:
@@ -148,8 +150,8 @@ def decode_event(record: LogRecord, keys: KeyRing, registry: EventRegistry = REG
         event_type, data = registry.lift(stored_name, data)
         decrypt(event_type, data, keys)
         return event_type.model_validate(data)
-    except (ValidationError, InvalidTag, ValueError) as error:
-        raise UndecodableRecord(f"the body is not a {stored_name}: {error}") from error
+    except (KeyError, ValidationError, InvalidTag, ValueError) as error:
+        raise UndecodableRecord(f"the body is not a {stored_name}: {error!r}") from error
 
 
 def decode(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY) -> Recorded:

@@ -41,6 +41,8 @@ class CommentPosted(Event):
 
 
 class CommentEdited(Event):
+    """Its author changed the text; ``text`` is the whole of it."""
+
     name = "comment.edited"
     domain = DOMAIN
 
@@ -74,6 +76,8 @@ class CommentHidden(Event):
 
 
 class CommentRestored(Event):
+    """It is shown again to everybody who may see the video."""
+
     name = "comment.restored"
     domain = DOMAIN
 
@@ -82,6 +86,8 @@ class CommentRestored(Event):
 
 
 class CommentLiked(Event):
+    """Somebody likes it; a second like of the same person is no event."""
+
     name = "comment.liked"
     domain = DOMAIN
 
@@ -91,6 +97,8 @@ class CommentLiked(Event):
 
 
 class CommentUnliked(Event):
+    """Somebody took their like back."""
+
     name = "comment.unliked"
     domain = DOMAIN
 
@@ -100,6 +108,8 @@ class CommentUnliked(Event):
 
 
 class CommentReported(Event):
+    """Somebody reported it to the moderators, which each person can do once."""
+
     name = "comment.reported"
     domain = DOMAIN
 

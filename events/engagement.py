@@ -21,6 +21,8 @@ class EngagementKind(StrEnum):
 
 
 class VideoLiked(Event):
+    """Somebody likes it; a second like of the same person is no event."""
+
     name = "video.liked"
     domain = DOMAIN
 
@@ -30,6 +32,8 @@ class VideoLiked(Event):
 
 
 class VideoUnliked(Event):
+    """Somebody took their like back."""
+
     name = "video.unliked"
     domain = DOMAIN
 

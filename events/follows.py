@@ -8,6 +8,8 @@ DOMAIN = "follows"
 
 
 class UserFollowed(Event):
+    """The follower wants to hear of the creator."""
+
     name = "user.followed"
     domain = DOMAIN
 
@@ -16,6 +18,8 @@ class UserFollowed(Event):
 
 
 class UserUnfollowed(Event):
+    """The follower wants to hear of the creator no more."""
+
     name = "user.unfollowed"
     domain = DOMAIN
 

@@ -109,9 +109,16 @@ def decrypt_text(stored: str, keys: KeyRing) -> str:
 
 
 def decrypt(message_type: type[Message], data: dict[str, Any], keys: KeyRing) -> None:
-    """Replace the ciphertext in ``data`` by plain text, or by the erased form."""
+    """Replace the ciphertext in ``data`` by plain text, or by the erased form.
+
+    What is no text stays: whoever validates the message refuses it.
+
+    Raises:
+        KeyError: the key of a person was not loaded.
+        ValueError, cryptography.exceptions.InvalidTag: a field was tampered with.
+    """
     for name in personal_fields(message_type):
-        if data.get(name) is not None:
+        if isinstance(data.get(name), str):
             data[name] = decrypt_text(data[name], keys)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from events.errors import StreamHubError
 from infra.demo_tally import Tally, show_tally, tally
 from infra.settings import Settings
 from processors.media.clips import make_clip
+from schemas.http import consistency
 
 _CLIP_SECONDS = 12.0
 _CLIP_SIZE = (1280, 720)
@@ -108,13 +110,15 @@ async def run_demo(settings: Settings, url: str, clip: Path | None, out: Console
         DemoFailed: a step failed, or the stores do not agree.
     """
     client = Client(url)
+    since_ms = int(time.time() * 1000)
     try:
         with tempfile.TemporaryDirectory(prefix="demo-") as folder:
             film = clip or await _make_film(Path(folder), out)
             story = await _live_it(client, film, out)
     finally:
         await client.close()
-    found = await tally(settings, story.video_id, story.people[0].id, story.people[0].seen, url)
+    creator = story.people[0]
+    found = await tally(settings, story.video_id, creator.id, creator.seen, url, since_ms)
     show_tally(expected(story), found, out)
     _show_urls(url, story, found, out)
     if not found.agrees_with(expected(story)):
@@ -158,8 +162,6 @@ async def _live_it(client: Client, film: Path, out: Console) -> Story:
 
 
 def _newest(first: str, second: str) -> str:
-    from schemas.http import consistency
-
     return consistency.encode(
         consistency.merge(consistency.decode(first), consistency.decode(second))
     )

@@ -80,7 +80,12 @@ class Settings(BaseSettings):
     toxicity_threshold: float = Field(0.8, ge=0, le=1)
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    metrics_port: int = Field(0, ge=0, description="Port of a worker's /metrics; 0 for any free")
+    metrics_port: int = Field(0, ge=0, description="Port of a worker's /metrics; 0 for none")
+    stall_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="How long a partition may grow and not move",
+    )
 
     @field_validator("cors_origins", "rate_limit_exempt", mode="before")
     @classmethod

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
+from prometheus_client import start_http_server
 
 from events.errors import Unavailable
 from infra.bootstrap.core import Core, open_core
 from infra.kafka.dead_letters import KafkaDeadLetters
+from infra.kafka.ends import LogEnds
 from infra.settings import Settings
+from infra.watchdog import Watchdog
 from projections.batches import BatchReader
 from projections.declaration import Store
 
@@ -69,6 +72,8 @@ async def run_worker(settings: Settings, roles: Sequence[Role]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with open_core(settings) as core:
+        if settings.metrics_port:
+            start_http_server(settings.metrics_port, settings.host)
         log.info("worker_started", roles=sorted(expand(roles)), pid=os.getpid())
         await _work(core, expand(roles), stopping)
         log.info("worker_stopped")
@@ -84,6 +89,11 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
             await worker.start()
         tasks: list[asyncio.Future[Any]] = [asyncio.create_task(stopping.wait())]
         tasks += [worker.failed for worker in workers]
+        if workers:
+            ends = LogEnds(core.places.kafka)
+            stack.push_async_callback(ends.close)
+            watchdog = Watchdog(workers, ends, core.settings.stall_seconds)
+            tasks.append(asyncio.create_task(watchdog.run()))
         if Role.COMMANDS in roles:
             tasks.append(asyncio.create_task(_decide_for_ever(core, stopping)))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

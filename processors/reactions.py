@@ -94,6 +94,10 @@ class ReactionReader:
         lane = self._lanes.get(source)
         return lane.position if lane is not None else 0
 
+    def received(self, source: TopicPartition) -> int:
+        lane = self._lanes.get(source)
+        return lane.received if lane is not None else 0
+
     async def stop(self) -> None:
         """Cancel what runs; it starts again from its position."""
         for source in list(self._lanes):

@@ -43,3 +43,6 @@ class BatchReader(Protocol):
 
     def position(self, source: TopicPartition) -> int:
         """Return the offset below which everything is safe: what may be committed to Kafka."""
+
+    def received(self, source: TopicPartition) -> int:
+        """Return the offset below which everything was handed over, done with or not."""

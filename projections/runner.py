@@ -112,6 +112,10 @@ class Runner:
             (self._positions.get((p.name, source), 0) for p in self._readers(source)), default=0
         )
 
+    def received(self, source: TopicPartition) -> int:
+        """Return the offset below which every batch was handed over."""
+        return self._received.get(source, 0)
+
     def _readers(self, source: TopicPartition) -> list[Projection]:
         return [p for p in self.projections if source.topic in p.topics()]
 
@@ -154,6 +158,8 @@ class Runner:
         source, start = batch.source, self.position(batch.source)
         if batch.ends <= start:
             return
+        if batch.begins > start:
+            raise BatchMissing(f"{source}: the store went back to {start}, before {batch.begins}")
         fresh = [record for record in batch.records if record.offset >= start]
         decoded = await self._decode(fresh)
         moves = [

@@ -108,7 +108,7 @@ class QueryServices:
     public_url: str
 
 
-def _services(request: Request) -> QueryServices:
+async def _services(request: Request) -> QueryServices:
     return cast("QueryServices", request.app.state.queries)
 
 

@@ -11,13 +11,23 @@ import nh3
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 
 _TAG = re.compile(r"<[^>]*>")
+#: Passes after which a text must be free of markup; honest texts need two.
+_MAX_NESTED_HTML = 5
 
 
 def _strip_html(text: str) -> str:
-    """Return the text without any tag or attribute (SH-149); what is not markup stays as it is."""
+    """Return the text without any tag or attribute (SH-149); what is not markup stays as it is.
+
+    Escaped markup beside a tag becomes markup when the tag goes, hence more than one pass.
+    """
     if _TAG.search(text) is None:
         return text
-    return unescape(nh3.clean(text, tags=set()))
+    for _ in range(_MAX_NESTED_HTML):
+        plain = unescape(nh3.clean(text, tags=set()))
+        if plain == text:
+            return text
+        text = plain
+    raise ValueError("must not contain nested HTML")
 
 
 def _reject_html(text: str) -> str:

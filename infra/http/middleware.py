@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _CORRELATION = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+_UPLOAD_CONFIRMED = ("POST", "/api/v1/videos", "201")
 _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -87,6 +88,8 @@ class RequestMiddleware:
         labels = (scope["method"], route, str(status))
         metrics.HTTP_DURATION.labels(*labels).observe(elapsed_ms)
         metrics.HTTP_REQUESTS.labels(*labels).inc()
+        if labels == _UPLOAD_CONFIRMED:
+            metrics.VIDEO_UPLOADS.inc()
         log.info(
             "request",
             method=scope["method"],

@@ -21,6 +21,7 @@ from commands.ports import OutcomePendingError
 from events.errors import LogError, Unavailable
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing
+from infra import metrics
 from schemas.catalogue import REPLIES, REPLY_PARTITIONS, domain_named
 
 log = structlog.get_logger(__name__)
@@ -70,13 +71,19 @@ class KafkaCommandBus:
     async def send(self, envelope: CommandEnvelope) -> CommandDecided:
         future: asyncio.Future[CommandDecided] = asyncio.get_running_loop().create_future()
         self._waiting[envelope.command_id].append(future)
+        result = "unavailable"
         try:
             await self._append(envelope)
+            result = "pending"
             async with asyncio.timeout(self._timeout_s):
-                return await future
+                outcome = await future
+            result = "refused" if outcome.refusal else "accepted"
         except TimeoutError:
             raise OutcomePendingError(envelope.command_id) from None
+        else:
+            return outcome
         finally:
+            metrics.COMMANDS.labels(envelope.command.stored_name(), result).inc()
             self._forget(envelope.command_id, future)
 
     async def append(self, envelope: CommandEnvelope) -> None:

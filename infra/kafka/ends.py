@@ -16,12 +16,16 @@ _TIMEOUT_MS = 1_000
 
 
 class LogEnds:
-    """Asks Kafka for ends and ages; one connection, one question at a time."""
+    """Asks Kafka for ends and ages; one connection, one question at a time.
+
+    The ends are those of everything appended, decided or not: a transaction's markers reach its
+    partitions one after another, so an outcome can be seen a moment before the stable end of the
+    partition with its events has moved.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
-            isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=10_000,
@@ -58,7 +62,7 @@ class LogEnds:
             raise Unavailable(f"Kafka cannot be reached: {error}") from error
 
     async def ends(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the offset behind the last stable record of each partition.
+        """Return the offset behind the last record of each partition.
 
         Raises:
             Unavailable: Kafka does not answer.

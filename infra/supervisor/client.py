@@ -72,10 +72,14 @@ class ProcessStatus:
 
 
 def module_environment() -> dict[str, str]:
-    """Return the environment in which ``python -m infra…`` finds this package from any folder."""
+    """Return the environment in which ``python -m infra…`` finds this package from any folder.
+
+    Byte code is kept, even where the caller's environment says not to: compiling the libraries
+    anew would be half of each start.
+    """
     inherited = os.environ.get("PYTHONPATH", "")
     parts = [str(PACKAGE_ROOT), *(part for part in inherited.split(os.pathsep) if part)]
-    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(parts))}
+    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(parts)), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 class SupervisorClient:

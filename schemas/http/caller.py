@@ -18,6 +18,8 @@ from events.errors import NotPermitted, StreamHubError, Unauthenticated
 from events.users import Role
 
 ALGORITHM = "HS256"
+#: Verified tokens that a process remembers.
+VERIFIED_TOKENS = 10_000
 
 
 class TokenUse(StrEnum):
@@ -43,6 +45,7 @@ class TokenSigner:
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
+        self._verified: dict[str, Claims] = {}
 
     def sign(self, claims: Claims) -> str:
         return jwt.encode(
@@ -62,9 +65,22 @@ class TokenSigner:
     def read(self, token: str, use: TokenUse) -> Claims:
         """Return the claims of a token that is ours, alive and of that use.
 
+        A signature is checked once: the same text says the same until it expires.
+
         Raises:
             Unauthenticated: it is not.
         """
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._verify(token)
+            if len(self._verified) >= VERIFIED_TOKENS:
+                self._verified.clear()
+            self._verified[token] = claims
+        if claims.use is not use or claims.expires_at <= datetime.now(UTC):
+            raise Unauthenticated("Authentication required")
+        return claims
+
+    def _verify(self, token: str) -> Claims:
         try:
             data = jwt.decode(
                 token,
@@ -72,7 +88,7 @@ class TokenSigner:
                 algorithms=[ALGORITHM],
                 options={"require": ["sub", "role", "sid", "gen", "use", "iat", "exp"]},
             )
-            claims = Claims(
+            return Claims(
                 user_id=data["sub"],
                 role=Role(data["role"]),
                 session_id=data["sid"],
@@ -83,9 +99,6 @@ class TokenSigner:
             )
         except (jwt.InvalidTokenError, ValueError) as error:
             raise Unauthenticated("Authentication required") from error
-        if claims.use is not use:
-            raise Unauthenticated("Authentication required")
-        return claims
 
     def pair(self, claims: Claims, access_life: timedelta) -> tuple[str, str]:
         """Return access and refresh token of a session generation; ``claims`` are the refresh's."""

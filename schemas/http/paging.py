@@ -37,7 +37,7 @@ class Page:
         return 0 if self.cursor is not None else (self.page - 1) * self.limit
 
 
-def page_of(
+async def page_of(
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=500)] = None,

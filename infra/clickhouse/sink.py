@@ -1,0 +1,121 @@
+"""ClickHouse as a sink: the rows of a step and its position are one insert of one part.
+
+What makes a step count once: an answer that was lost finds its position there when it tries again;
+an insert that was still under way meets its own token (of projection, partition and positions) and
+is dropped; and rows that a slower runner writes again have the same key, so reading FINAL sees one.
+Positions only rise, since the greatest of a partition counts.
+
+Reading the position costs as much as the insert, so one that this sink has moved itself is
+believed for a moment. Meanwhile another runner can only have gone further, and writing its rows
+again is harmless; a store that lost rows is noticed at the next look, and at every error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from events.base import TopicPartition
+from infra.clickhouse.client import ClickHouse, database_name
+from infra.clickhouse.schema import POSITIONS, columns_of, physical, statements, zeros_of
+from projections.declaration import Append, Projection, Store
+from projections.ports import Move, PositionMoved, StoreUnavailable
+from projections.stamps import OFFSET
+
+_BELIEVED_S = 1.0
+
+
+class ClickHouseSink:
+    """Implements ``projections.ports.Sink``; changes carry their offset (``stamps``).
+
+    ``believed_s`` is how long a position is believed without a look.
+    """
+
+    store = Store.CLICKHOUSE
+
+    def __init__(self, url: str, namespace: str = "", believed_s: float = _BELIEVED_S) -> None:
+        self._database = database_name(namespace)
+        self._server = ClickHouse(url)
+        self._client = ClickHouse(url, self._database)
+        self._believed_s = believed_s
+        #: Projection's table and partition -> position, and when it was last read.
+        self._known: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
+
+    async def prepare(self, projections: Sequence[Projection]) -> None:
+        await self._server.command(f"CREATE DATABASE IF NOT EXISTS {self._database}")
+        for projection in projections:
+            for statement in statements(projection):
+                await self._client.command(statement)
+
+    async def positions(
+        self, projections: Sequence[Projection]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        for projection in projections:
+            rows = await self._client.query(
+                f"SELECT topic, partition, max(reached) AS reached FROM {physical(projection)} "  # noqa: S608
+                "WHERE relation = {positions:String} GROUP BY topic, partition",
+                {"positions": POSITIONS},
+            )
+            for row in rows:
+                source = TopicPartition(row["topic"], row["partition"])
+                found[projection.name][source] = row["reached"]
+        return found
+
+    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
+        return -1
+
+    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
+        for move in moves:
+            place = (physical(move.projection), source)
+            looked_at = await self._check(place, move)
+            try:
+                await self._insert(source, move)
+            except StoreUnavailable:
+                self._known.pop(place, None)
+                raise
+            self._known[place] = (move.after, looked_at)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._server.close()
+        await self._client.close()
+
+    async def _check(self, place: tuple[str, TopicPartition], move: Move) -> float:
+        """Refuse a step that does not follow; return when the position was last read."""
+        position, looked_at = self._known.pop(place, (-1, 0.0))
+        now = time.monotonic()
+        if position == move.before and now - looked_at < self._believed_s:
+            return looked_at
+        stored = await self.positions([move.projection])
+        position = stored.get(move.projection.name, {}).get(place[1], 0)
+        if position != move.before:
+            raise PositionMoved(
+                f"{move.projection.name} is at {position} of {place[1]}, not at {move.before}"
+            )
+        return now
+
+    async def _insert(self, source: TopicPartition, move: Move) -> None:
+        table = physical(move.projection)
+        step = f"{source.topic}:{source.partition}:{move.before}-{move.after}"
+        settings = {"async_insert": 0, "insert_deduplication_token": f"{table}:{step}"}
+        rows = _rows(source, move)
+        await self._client.insert(table, columns_of(move.projection), rows, settings)
+
+
+def _rows(source: TopicPartition, move: Move) -> list[list[Any]]:
+    """Return the rows of a step, its position last."""
+    columns = columns_of(move.projection)
+    zeros = dict(zip(columns, zeros_of(move.projection), strict=True))
+    place = {"topic": source.topic, "partition": source.partition}
+    rows = []
+    for change in move.changes:
+        if not isinstance(change, Append):
+            raise TypeError(f"{type(change).__name__} is not a new row")
+        values = {**zeros, **place, "relation": change.table, **change.values}
+        values["offset"] = values.pop(OFFSET)
+        rows.append(list(values.values()))
+    position = {**zeros, **place, "relation": POSITIONS, "reached": move.after}
+    return [*rows, list(position.values())]

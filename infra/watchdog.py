@@ -1,0 +1,70 @@
+"""Ends a worker that stalls silently: the log grows, its position does not move.
+
+A consumer can stop fetching after a rebalance without a word; the supervisor starts the process
+anew, and it goes on from the positions in the stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from events.base import TopicPartition
+from events.errors import StreamHubError, Unavailable
+from infra.kafka.ends import LogEnds
+
+if TYPE_CHECKING:
+    from projections.streaming import StreamWorker
+
+log = structlog.get_logger(__name__)
+
+_INTERVAL_S = 10.0
+
+
+class WorkerStalled(StreamHubError):
+    """A partition holds records that its reader has not moved towards for too long."""
+
+    code = "WORKER_STALLED"
+
+
+class Watchdog:
+    """Watches the partitions that this process reads."""
+
+    def __init__(self, workers: Sequence[StreamWorker], ends: LogEnds, stall_s: float) -> None:
+        self._workers = workers
+        self._ends = ends
+        self._stall_s = stall_s
+        self._moved: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
+
+    async def run(self) -> None:
+        """Look until something stalls.
+
+        Raises:
+            WorkerStalled: it did.
+        """
+        while True:
+            await asyncio.sleep(min(_INTERVAL_S, self._stall_s / 2))
+            for worker in self._workers:
+                try:
+                    await self._look(worker)
+                except Unavailable as error:
+                    log.warning("watchdog_blind", reason=error.message)
+
+    async def _look(self, worker: StreamWorker) -> None:
+        now = time.monotonic()
+        ends = await self._ends.ends(worker.assignment())
+        for source, end in ends.items():
+            position = worker.reader.received(source)
+            place = (worker.reader.name, source)
+            known, since = self._moved.get(place, (-1, now))
+            if position != known or position >= end:
+                self._moved[place] = (position, now)
+            elif now - since > self._stall_s:
+                raise WorkerStalled(
+                    f"{worker.reader.name} stands at {position} of {source.topic}"
+                    f"/{source.partition}, which ends at {end}"
+                )
