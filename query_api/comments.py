@@ -12,9 +12,10 @@ from events.errors import NotFound
 from projections.accounts import ACCOUNTS
 from projections.comments import COMMENT_THREADS
 from projections.watch_page import WATCH_PAGE
+from query_api.cards import Creator
 from query_api.reading import Queries, Row, fresh
 from query_api.sorting import Sort, sorted_page
-from query_api.videos import Creator, visible_video
+from query_api.videos import visible_video
 from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of

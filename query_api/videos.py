@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from events.errors import Conflict, NotFound
 from events.videos import VideoStatus, Visibility
 from projections.accounts import ACCOUNTS
 from projections.watch_page import WATCH_PAGE
+from query_api.cards import LISTED, PICTURE_LIFE, Creator, creator_of
 from query_api.reading import Queries, Row, fresh
 from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller, Caller
@@ -20,9 +21,6 @@ from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
 
 router = APIRouter(tags=["videos"])
-
-#: How long the URL of a picture is good.
-PICTURE_LIFE = timedelta(hours=24)
 
 _COLUMNS = (
     "v.id, v.creator_id, v.title, v.description, v.thumbnail_url, v.duration, v.file_size, "
@@ -32,7 +30,6 @@ _COLUMNS = (
     "v.share_count, u.username, u.avatar_url"
 )
 _FROM = "FROM videos v LEFT JOIN users u ON u.id = v.creator_id"
-_LISTED = "v.status = 'ready' AND v.visibility = 'public' AND v.blocked_reason IS NULL"
 _SORTS = {
     "uploadedAt": Sort("v.uploaded_at", "timestamptz"),
     "createdAt": Sort("v.uploaded_at", "timestamptz"),
@@ -43,12 +40,6 @@ _SORTS = {
 }
 #: Shortest and longest length in seconds of what the filter calls short, medium and long.
 _DURATIONS = {"short": (0.0, 240.0), "medium": (240.0, 1200.0), "long": (1200.0, 1e9)}
-
-
-class Creator(ApiModel):
-    id: str
-    username: str | None
-    avatar: str | None
 
 
 class FailureReason(ApiModel):
@@ -129,9 +120,7 @@ def detail(services: Queries, row: Row, caller: Caller) -> VideoDetail:
         likes=row["like_count"],
         comments=row["comment_count"],
         shares=row["share_count"],
-        creator=Creator(
-            id=str(row["creator_id"]), username=row["username"], avatar=row["avatar_url"]
-        ),
+        creator=creator_of(row),
         uploaded_at=row["uploaded_at"],
         created_at=row["uploaded_at"],
         processed_at=row["processed_at"],
@@ -173,7 +162,7 @@ async def list_videos(
     """List public videos; filters combine, ``ids`` reads many at once."""
     shortest, longest = _DURATIONS.get(duration or "", (None, None))
     filters = (
-        f"{_LISTED} AND ($1::text IS NULL OR v.category = $1) "
+        f"{LISTED} AND ($1::text IS NULL OR v.category = $1) "
         "AND ($2::text IS NULL OR v.tags @> ARRAY[$2]) "
         "AND ($3::float8 IS NULL OR v.duration >= $3) AND ($4::float8 IS NULL OR v.duration < $4) "
         "AND ($5::timestamptz IS NULL OR v.uploaded_at >= $5) "
@@ -236,7 +225,7 @@ async def videos_of(
         services.rows,
         columns=_COLUMNS,
         source=f"{_FROM} WHERE v.creator_id = $1 AND v.uploaded_at IS NOT NULL "
-        f"AND v.status <> 'deleted' AND ($2 OR ({_LISTED}))",
+        f"AND v.status <> 'deleted' AND ($2 OR ({LISTED}))",
         arguments=(user_id, owns),
         sort=Sort.chosen(sort, _SORTS),
         identity="v.id",

@@ -22,6 +22,11 @@ class OpenSearchIndex:
             )
         return answer
 
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless the cluster answers."""
+        async with store_errors():
+            await self._client.cluster.health(timeout="1s")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

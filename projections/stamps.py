@@ -1,0 +1,41 @@
+"""Where a change came from, for stores that keep it beside what they store.
+
+A store that cannot change many rows in one step knows by it, row by row, what it has seen; one that
+only adds rows has them told apart by it. So each change carries its event's offset, in whatever
+batches the events come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from events.base import Recorded
+from projections.declaration import Append, Change, Increment, Put
+
+#: The column that holds the offset of the event which a change follows from.
+OFFSET = "_offset"
+
+Evolve = Callable[[Recorded], Iterable[Change]]
+
+
+def stamped(evolve: Evolve) -> Evolve:
+    """Return ``evolve`` with the event's offset in every change.
+
+    Rows are never removed, or what had been seen would be forgotten: a tombstone is put.
+    """
+
+    def evolve_and_stamp(recorded: Recorded) -> Iterable[Change]:
+        return [_stamp(change, recorded.offset) for change in evolve(recorded)]
+
+    return evolve_and_stamp
+
+
+def _stamp(change: Change, offset: int) -> Change:
+    match change:
+        case Put() | Append():
+            return replace(change, values={**change.values, OFFSET: offset})
+        case Increment():
+            return replace(change, amounts={**change.amounts, OFFSET: offset})
+        case _:
+            raise TypeError(f"{type(change).__name__} cannot carry an offset")
