@@ -248,6 +248,6 @@ async def _change_minds(client: Client, viewer: Person, story: Story) -> None:
 
 def _show_urls(url: str, story: Story, found: Tally, out: Console) -> None:
     out.print(f"\nAPI docs     {url}/docs")
-    out.print(f"HLS master   {found.master_url}")
+    out.print(f"HLS master   {found.master_url}", soft_wrap=True)
     out.print(f"watch page   {url}/watch/{story.video_id}")
     out.print(f"health       {url}/health/detail")

@@ -38,7 +38,12 @@ _COUNTED = {
     UserUnfollowed.stored_name(): ("followers", -1),
 }
 _TOPICS = ("events.engagement", "events.comments", "events.follows")
-_FACTS = {"like": ("likes", 1), "unlike": ("likes", -1), "share": ("shares", 1)}
+_FACTS = {
+    "like": ("likes", 1),
+    "unlike": ("likes", -1),
+    "share": ("shares", 1),
+    "comment": ("comments", 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ async def _clickhouse(core: Core, video_id: str) -> dict[str, int]:
         )
     finally:
         await analytics.close()
-    counts = Counter(views=int(views[0]["n"]), likes=0, shares=0)
+    counts = Counter(views=int(views[0]["n"]), likes=0, shares=0, comments=0)
     for fact in facts:
         counter, amount = _FACTS.get(fact["event_type"], ("", 0))
         if counter:

@@ -73,7 +73,7 @@ class LagMonitor:
         now = time.time()
         ages = {}
         for source, position in {(s, at) for _, s, at, end in behind if end > at}:
-            oldest = (await self._ends.oldest_ms({source: position}))[source]
+            oldest = await self._ends.oldest_ms(source, position)
             if oldest is not None:
                 ages[source, position] = max(0.0, now - oldest / 1000)
         return ages

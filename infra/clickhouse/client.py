@@ -36,6 +36,8 @@ RETRIABLE_CODES = frozenset(
         999,  # KEEPER_EXCEPTION
     }
 )
+#: UNKNOWN_TABLE and UNKNOWN_DATABASE: no worker has made them yet, or somebody dropped them.
+_MISSING = frozenset({60, 81})
 _CONNECT_TIMEOUT_S = 2
 _ANSWER_TIMEOUT_S = 30
 
@@ -56,6 +58,17 @@ async def store_errors() -> AsyncIterator[None]:
         raise StoreUnavailable(f"ClickHouse: {error}") from error
     except (OSError, TimeoutError, aiohttp.ClientError, StreamFailureError) as error:
         raise StoreUnavailable(f"ClickHouse: {type(error).__name__}: {error}") from error
+
+
+@asynccontextmanager
+async def unprepared_errors() -> AsyncIterator[None]:
+    """Turn errors about missing tables into ``StoreUnavailable``: workers make them."""
+    try:
+        yield
+    except DatabaseError as error:
+        if error.code not in _MISSING:
+            raise
+        raise StoreUnavailable("ClickHouse: the tables have not been made yet") from error
 
 
 class ClickHouse:

@@ -29,9 +29,10 @@ SINK_COLUMNS = {
 }
 #: The relation of the rows that hold positions.
 POSITIONS = ""
-#: Steps whose tokens are remembered, and how long merged parts are kept: eight minutes by default,
-#: in which a busy hour's small parts would be files by the ten thousand.
-_SETTINGS = "non_replicated_deduplication_window = 1000, old_parts_lifetime = 60"
+#: Parts reach the disk before they are acknowledged: were one lost with the power and a later one
+#: not, the position would stand behind a hole. Merged parts are kept for eight minutes by default,
+#: in which the small parts of a busy time would be files by the ten thousand.
+_SETTINGS = "fsync_after_insert = 1, fsync_part_directory = 1, old_parts_lifetime = 60"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

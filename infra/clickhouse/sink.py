@@ -1,9 +1,10 @@
 """ClickHouse as a sink: the rows of a step and its position are one insert of one part.
 
-What makes a step count once: an answer that was lost finds its position there when it tries again;
-an insert that was still under way meets its own token (of projection, partition and positions) and
-is dropped; and rows that a slower runner writes again have the same key, so reading FINAL sees one.
-Positions only rise, since the greatest of a partition counts.
+What makes a step count once: one whose answer was lost is found to be there when it is tried again;
+and rows that are written twice nevertheless, by an insert that was still under way or by a slower
+runner, have the same key, so reading FINAL sees them once. Positions only rise, since the greatest
+of a partition counts. Deduplication of whole inserts by a token would add nothing, and would drop
+a step that must be written again because the server lost it.
 
 Reading the position costs as much as the insert, so one that this sink has moved itself is
 believed for a moment. Meanwhile another runner can only have gone further, and writing its rows
@@ -18,13 +19,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from events.base import TopicPartition
-from infra.clickhouse.client import ClickHouse, database_name
+from infra.clickhouse.client import ClickHouse, database_name, unprepared_errors
 from infra.clickhouse.schema import POSITIONS, columns_of, physical, statements, zeros_of
 from projections.declaration import Append, Projection, Store
-from projections.ports import Move, PositionMoved, StoreUnavailable
+from projections.ports import Move, PositionMoved
 from projections.stamps import OFFSET
 
 _BELIEVED_S = 1.0
+#: Nothing is gathered in the server's memory, and nothing is dropped for having been there.
+_INSERT = {"async_insert": 0, "insert_deduplicate": 0}
 
 
 class ClickHouseSink:
@@ -40,7 +43,7 @@ class ClickHouseSink:
         self._server = ClickHouse(url)
         self._client = ClickHouse(url, self._database)
         self._believed_s = believed_s
-        #: Projection's table and partition -> position, and when it was last read.
+        #: Table and partition -> position, and when it was last read; gone while a step is tried.
         self._known: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
 
     async def prepare(self, projections: Sequence[Projection]) -> None:
@@ -50,6 +53,12 @@ class ClickHouseSink:
                 await self._client.command(statement)
 
     async def positions(
+        self, projections: Sequence[Projection]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        async with unprepared_errors():
+            return await self._stored(projections)
+
+    async def _stored(
         self, projections: Sequence[Projection]
     ) -> Mapping[str, Mapping[TopicPartition, int]]:
         found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
@@ -71,11 +80,7 @@ class ClickHouseSink:
         for move in moves:
             place = (physical(move.projection), source)
             looked_at = await self._check(place, move)
-            try:
-                await self._insert(source, move)
-            except StoreUnavailable:
-                self._known.pop(place, None)
-                raise
+            await self._insert(source, move)
             self._known[place] = (move.after, looked_at)
 
     async def close(self) -> None:
@@ -89,7 +94,7 @@ class ClickHouseSink:
         now = time.monotonic()
         if position == move.before and now - looked_at < self._believed_s:
             return looked_at
-        stored = await self.positions([move.projection])
+        stored = await self._stored([move.projection])
         position = stored.get(move.projection.name, {}).get(place[1], 0)
         if position != move.before:
             raise PositionMoved(
@@ -98,11 +103,8 @@ class ClickHouseSink:
         return now
 
     async def _insert(self, source: TopicPartition, move: Move) -> None:
-        table = physical(move.projection)
-        step = f"{source.topic}:{source.partition}:{move.before}-{move.after}"
-        settings = {"async_insert": 0, "insert_deduplication_token": f"{table}:{step}"}
-        rows = _rows(source, move)
-        await self._client.insert(table, columns_of(move.projection), rows, settings)
+        table, columns = physical(move.projection), columns_of(move.projection)
+        await self._client.insert(table, columns, _rows(source, move), _INSERT)
 
 
 def _rows(source: TopicPartition, move: Move) -> list[list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
@@ -16,7 +16,7 @@ _TIMEOUT_MS = 1_000
 
 
 class LogEnds:
-    """Asks Kafka for ends and ages; one connection, one question at a time.
+    """Asks Kafka for ends and ages, one question at a time.
 
     The ends are those of everything appended, decided or not: a transaction's markers reach its
     partitions one after another, so an outcome can be seen a moment before the stable end of the
@@ -24,42 +24,47 @@ class LogEnds:
     """
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            request_timeout_ms=10_000,
-        )
+        # The one that asks for metadata is never assigned anything: an assignment would narrow
+        # what it learns to the topics assigned.
+        self._asking = _consumer(bootstrap)
+        self._reading = _consumer(bootstrap)
         self._lock = asyncio.Lock()
         self._started = False
-
-    async def _connected(self) -> AIOKafkaConsumer:
-        if not self._started:
-            await self._consumer.start()
-            self._started = True
-        return self._consumer
+        self._partitions: dict[str, list[TopicPartition]] = {}
 
     async def close(self) -> None:
-        await self._consumer.stop()
+        await self._asking.stop()
+        await self._reading.stop()
 
     async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
-        """Return every partition of the topics, those that were never touched included."""
-        async with self._lock:
-            consumer = await self._reach()
-            found: list[TopicPartition] = []
-            for topic in topics:
-                numbers = consumer.partitions_for_topic(topic)
-                if numbers is None:
-                    await consumer._client.force_metadata_update()  # noqa: SLF001
-                    numbers = consumer.partitions_for_topic(topic) or set()
-                found.extend(TopicPartition(topic, number) for number in sorted(numbers))
-            return found
+        """Return every partition of the topics, those that were never touched included.
 
-    async def _reach(self) -> AIOKafkaConsumer:
+        Raises:
+            Unavailable: Kafka does not answer, or has no such topic.
+        """
+        wanted = list(topics)
+        async with self._lock:
+            await self._connect()
+            for topic in wanted:
+                if topic not in self._partitions:
+                    self._partitions[topic] = self._learn(topic)
+        return [source for topic in wanted for source in self._partitions[topic]]
+
+    def _learn(self, topic: str) -> list[TopicPartition]:
+        numbers = self._asking.partitions_for_topic(topic)
+        if not numbers:
+            raise Unavailable(f"Kafka has no topic {topic}", code="TOPIC_MISSING")
+        return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+    async def _connect(self) -> None:
+        if self._started:
+            return
         try:
-            return await self._connected()
+            await self._asking.start()
+            await self._reading.start()
         except KafkaError as error:
             raise Unavailable(f"Kafka cannot be reached: {error}") from error
+        self._started = True
 
     async def ends(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset behind the last record of each partition.
@@ -69,31 +74,34 @@ class LogEnds:
         """
         wanted = {KafkaTopicPartition(s.topic, s.partition): s for s in sources}
         async with self._lock:
-            consumer = await self._reach()
+            await self._connect()
             try:
-                ends = await consumer.end_offsets(list(wanted))
+                ends = await self._asking.end_offsets(list(wanted))
             except KafkaError as error:
                 raise Unavailable(f"Kafka does not answer: {error}") from error
         return {wanted[tp]: end for tp, end in ends.items()}
 
-    async def oldest_ms(
-        self, positions: Mapping[TopicPartition, int]
-    ) -> dict[TopicPartition, int | None]:
-        """Return the time (ms since 1970) of the first record at or after each position.
+    async def oldest_ms(self, source: TopicPartition, position: int) -> int | None:
+        """Return the time (ms since 1970) of the first record at or after a position.
 
         None means that no record stands there: what lies behind are transaction markers.
         """
-        async with self._lock:
-            consumer = await self._reach()
-            return {s: await self._first_ms(consumer, s, at) for s, at in positions.items()}
-
-    @staticmethod
-    async def _first_ms(
-        consumer: AIOKafkaConsumer, source: TopicPartition, position: int
-    ) -> int | None:
         partition = KafkaTopicPartition(source.topic, source.partition)
-        consumer.assign([partition])
-        consumer.seek(partition, position)
-        fetched = await consumer.getmany(partition, timeout_ms=_TIMEOUT_MS, max_records=1)
+        async with self._lock:
+            await self._connect()
+            self._reading.assign([partition])
+            self._reading.seek(partition, position)
+            fetched = await self._reading.getmany(
+                partition, timeout_ms=_TIMEOUT_MS, max_records=1
+            )
         records = fetched.get(partition) or []
         return records[0].timestamp if records else None
+
+
+def _consumer(bootstrap: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=10_000,
+    )

@@ -31,8 +31,6 @@ _SETTINGS = {
     "auto_expand_replicas": "0-1",
     # The sink refreshes behind each step; nothing else writes.
     "refresh_interval": "-1",
-    # Deepest page by number that clients may ask for.
-    "max_result_window": 50_000,
 }
 _NEVER_INDEXED = {"type": "object", "enabled": False}
 

@@ -1,5 +1,5 @@
 // Plays HLS in a video element: by hls.js where there is Media Source, else by the browser itself.
-// Chromium says that it plays HLS since 142, but less reliably, and without a choice of quality.
+// Newer Chromium says that it plays HLS itself, but less reliably and without a choice of quality.
 
 const HLS_TYPE = "application/vnd.apple.mpegurl";
 const AUTO = -1;
