@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
-from query_api.cards import counters_key
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +22,7 @@ from infra.opensearch.reader import OpenSearchIndex
 from infra.redis.reader import RedisCounters
 from infra.settings import Settings
 from projections.registry import PROJECTIONS
+from query_api.cards import counters_key
 from schemas.http import consistency
 
 _TIMEOUT_S = 30.0

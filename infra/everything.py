@@ -19,6 +19,7 @@ from infra.lag import Lag, LagMonitor
 from infra.models import prepare_models
 from infra.places import find_places, start_servers
 from infra.settings import Settings
+from infra.web_assets import prepare_web_assets
 from projections.registry import PROJECTIONS
 
 Progress = Callable[[str, str], None]
@@ -32,6 +33,8 @@ def start_everything(settings: Settings, on_progress: Progress) -> str:
     on_progress("topics", f"{len(made)} made" if made else "all there")
     prepare_models(settings.cache_dir / "models")
     on_progress("models", "ready")
+    prepare_web_assets(settings.cache_dir)
+    on_progress("player", "ready")
     return start_app(settings, lambda name: on_progress(name, "ready"))
 
 

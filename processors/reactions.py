@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -85,10 +85,11 @@ class ReactionReader:
             self._lanes[source] = _Lane(self, source, stored.get(source, 0))
         return {source: self._lanes[source].received for source in wanted}
 
-    async def apply(self, batch: Batch) -> None:
-        lane = self._lanes.get(batch.source)
-        if lane is not None:
-            await lane.put(batch)
+    async def apply(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            lane = self._lanes.get(batch.source)
+            if lane is not None:
+                await lane.put(batch)
 
     def position(self, source: TopicPartition) -> int:
         lane = self._lanes.get(source)

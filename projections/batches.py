@@ -38,8 +38,8 @@ class BatchReader(Protocol):
     async def assign(self, sources: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Take partitions over; return the offset to start from in each."""
 
-    async def apply(self, batch: Batch) -> None:
-        """Take a batch in; an exception ends the process, and the batch comes again."""
+    async def apply(self, batches: Sequence[Batch]) -> None:
+        """Take batches of different partitions in; after an exception they come again."""
 
     def position(self, source: TopicPartition) -> int:
         """Return the offset below which everything is safe: what may be committed to Kafka."""

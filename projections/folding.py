@@ -24,17 +24,24 @@ def fold_rows(changes: Iterable[Change]) -> dict[str, dict[Key, RowChange]]:
     rows: dict[str, dict[Key, RowChange]] = defaultdict(dict)
     for change in changes:
         match change:
-            case Put():
-                rows[change.table].setdefault(change.key, RowChange()).put.update(change.values)
             case Increment():
-                add = rows[change.table].setdefault(change.key, RowChange()).add
+                add = _row(rows[change.table], change.key).add
                 for column, amount in change.amounts.items():
                     add[column] = add.get(column, 0) + amount
+            case Put():
+                _row(rows[change.table], change.key).put.update(change.values)
             case Remove():
                 rows[change.table][change.key] = RowChange(removed=True)
             case _:
                 raise TypeError(f"{type(change).__name__} is not a change of a row")
     return rows
+
+
+def _row(table: dict[Key, RowChange], key: Key) -> RowChange:
+    row = table.get(key)
+    if row is None:
+        row = table[key] = RowChange()
+    return row
 
 
 #: Commands whose last argument is an amount, and how many arguments name what it is added to.

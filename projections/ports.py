@@ -25,6 +25,14 @@ class Move:
     changes: Sequence[Change]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one partition brings to a store: a move of each projection that reads it."""
+
+    source: TopicPartition
+    moves: Sequence[Move]
+
+
 class StoreUnavailable(Unavailable):
     """The store cannot be reached, or is not ready; the same step can be tried again."""
 
@@ -54,11 +62,11 @@ class Sink(Protocol):
             StoreUnavailable: nobody knows.
         """
 
-    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
-        """Apply steps of several projections over one partition.
+    async def apply(self, steps: Sequence[Step]) -> None:
+        """Apply steps over different partitions; each step wholly or not at all.
 
         Raises:
-            StoreUnavailable: nothing is known to be applied; try again.
+            StoreUnavailable: nobody knows which steps are applied; try them all again.
             PositionMoved: the store stands elsewhere; read the positions anew.
         """
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from events.base import Recorded, TopicPartition
-from events.codec import LogRecord, decode
+from events.codec import LogRecord, decode_lazily
 from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
 from projections.batches import Batch
 from projections.declaration import Change, Projection
-from projections.ports import DeadLetters, Move, PositionMoved, Sink, StoreUnavailable
+from projections.ports import DeadLetters, Move, PositionMoved, Sink, Step, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -119,45 +119,101 @@ class Runner:
     def _readers(self, source: TopicPartition) -> list[Projection]:
         return [p for p in self.projections if source.topic in p.topics()]
 
-    async def apply(self, batch: Batch) -> None:
-        """Apply a batch of one partition; returns when the store has it.
+    async def apply(self, batches: Sequence[Batch]) -> None:
+        """Apply batches of different partitions; returns when the store has them.
 
         Raises:
-            BatchMissing: a batch before this one was never handed over.
+            BatchMissing: a batch before one of these was never handed over.
             TooManyDeadLetters: the cap on indigestible records is reached.
         """
-        source = batch.source
-        if batch.begins > self._received.get(source, 0):
-            raise BatchMissing(f"{source}: offset {batch.begins} follows nothing that was read")
-        for part in self._complete(batch):
+        for batch in batches:
+            if batch.begins > self._received.get(batch.source, 0):
+                raise BatchMissing(f"{batch.source}: {batch.begins} follows nothing that was read")
+        for together in self._complete(batches):
             try:
-                await self._apply(part)
+                await self._apply(together)
             except PositionMoved:
-                log.warning("position_moved", reader=self.name, topic=source.topic)
-                await self.assign([source])
-                await self._apply(part)
-        self._received[source] = max(batch.ends, self._received[source])
+                log.warning("position_moved", reader=self.name)
+                await self.assign([batch.source for batch in together])
+                await self._apply(together)
+        for batch in batches:
+            self._received[batch.source] = max(batch.ends, self._received[batch.source])
 
-    def _complete(self, batch: Batch) -> Iterable[Batch]:
-        """Yield what can be applied: a step that may stand half-applied is re-formed exactly."""
+    def _complete(self, batches: Sequence[Batch]) -> Iterable[Sequence[Batch]]:
+        """Yield what can be applied at once: a step that may stand half-applied comes alone."""
+        yield [batch for batch in batches if self._pending.get(batch.source, -1) < 0]
+        for batch in batches:
+            pending = self._pending.get(batch.source, -1)
+            if pending >= 0:
+                yield from self._re_form(batch, pending)
+
+    def _re_form(self, batch: Batch, pending: int) -> Iterable[Sequence[Batch]]:
+        """Yield the step up to ``pending`` exactly as it was, once all of it is here."""
         source = batch.source
-        pending = self._pending.get(source, -1)
-        if pending < 0:
-            yield batch
-            return
         held = [*self._held.pop(source, []), *batch.records]
         if batch.ends < pending:
             self._held[source] = held
             return
         del self._pending[source]
         start = self.position(source)
-        yield Batch(source, start, pending, [r for r in held if r.offset < pending])
-        yield Batch(source, pending, batch.ends, [r for r in held if r.offset >= pending])
+        before = [record for record in held if record.offset < pending]
+        behind = [record for record in held if record.offset >= pending]
+        yield [Batch(source, start, pending, before)]
+        yield [Batch(source, pending, batch.ends, behind)]
 
-    async def _apply(self, batch: Batch) -> None:
+    async def _apply(self, batches: Sequence[Batch]) -> None:
+        steps = [step for batch in batches for step in await self._steps(batch)]
+        if not steps:
+            return
+        try:
+            await self._patiently(self._sink.apply, steps)
+        except StreamHubError:
+            raise
+        except Exception:
+            if len(batches) == 1 and len(batches[0].records) <= 1:
+                await self._apply_each(steps, batches[0].records)
+                return
+            log.exception("step_refused", reader=self.name)
+            await self._apply_apart(batches)
+            return
+        self._note(steps)
+
+    def _note(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            for move in step.moves:
+                self._positions[move.projection.name, step.source] = move.after
+
+    async def _apply_apart(self, batches: Sequence[Batch]) -> None:
+        """Apply record by record, to find the one that the store refuses."""
+        for batch in batches:
+            begins = batch.begins
+            for record in batch.records:
+                await self._apply([Batch(batch.source, begins, record.offset + 1, [record])])
+                begins = record.offset + 1
+            await self._apply([Batch(batch.source, begins, batch.ends, [])])
+
+    async def _apply_each(self, steps: Sequence[Step], records: Sequence[LogRecord]) -> None:
+        """Apply one record projection by projection; bury it for those whose store refuses it."""
+        for step in steps:
+            for move in step.moves:
+                alone = [Step(step.source, [move])]
+                try:
+                    await self._patiently(self._sink.apply, alone)
+                except StreamHubError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever the store refuses
+                    for record in records:
+                        await self._bury(record, move.projection.name, error)
+                    self._check_cap(len(records), len(records))
+                    nothing = [Step(step.source, [replace(move, changes=())])]
+                    await self._patiently(self._sink.apply, nothing)
+                self._note(alone)
+
+    async def _steps(self, batch: Batch) -> list[Step]:
+        """Return the batch as a step, or nothing when all of it was applied before."""
         source, start = batch.source, self.position(batch.source)
         if batch.ends <= start:
-            return
+            return []
         if batch.begins > start:
             raise BatchMissing(f"{source}: the store went back to {start}, before {batch.begins}")
         fresh = [record for record in batch.records if record.offset >= start]
@@ -165,24 +221,19 @@ class Runner:
         moves = [
             await self._move(projection, batch, decoded) for projection in self._readers(source)
         ]
-        moves = [move for move in moves if move.after > move.before]
-        await self._patiently(self._sink.apply, source, moves)
-        for move in moves:
-            self._positions[move.projection.name, source] = move.after
         self.applied += len(fresh)
+        return [Step(source, [move for move in moves if move.after > move.before])]
 
     async def _decode(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, Recorded]]:
         """Decode what any projection reads; the rest is passed over unseen."""
-        wanted = [r for r in records if r.headers.get("ce_type", b"") in self._wanted]
-        await self._patiently(self._keys.load, {p for record in wanted for p in record.persons()})
+        wanted = [record for record in records if record.headers.get("ce_type") in self._wanted]
+        persons = {person for record in wanted for person in record.persons()}
+        await self._patiently(self._keys.load, persons)
         decoded = []
         dead = 0
-        for record in records:
-            stored_name = record.headers.get("ce_type")
-            if stored_name is not None and stored_name not in self._wanted:
-                continue
+        for record in wanted:
             try:
-                decoded.append((record, decode(record, self._keys)))
+                decoded.append((record, decode_lazily(record, self._keys)))
             except LogError as error:
                 dead += 1
                 await self._bury(record, self.name, error)
@@ -196,13 +247,15 @@ class Runner:
         decoded: Sequence[tuple[LogRecord, Recorded]],
     ) -> Move:
         before = self._positions.get((projection.name, batch.source), 0)
+        handled = frozenset(projection.events)
         changes: list[Change] = []
         dead = 0
         for record, recorded in decoded:
-            if record.offset < before or type(recorded.event) not in projection.events:
+            if record.offset < before or type(recorded.event) not in handled:
                 continue
             try:
-                changes.extend(projection.evolve(recorded))
+                # A list first: of an event that fails half-way, nothing is applied.
+                changes += [*projection.evolve(recorded)]
             except Exception as error:  # noqa: BLE001 - whatever a read model chokes on
                 dead += 1
                 await self._bury(record, projection.name, error)
@@ -239,11 +292,15 @@ class Runner:
                 wait_s = min(wait_s * 2, _LAST_RETRY_S)
 
 
-def _wanted(projections: Sequence[Projection]) -> frozenset[bytes]:
-    """Return the stored names, old versions included, of the events that projections read."""
-    return frozenset(
+def _wanted(projections: Sequence[Projection]) -> frozenset[bytes | None]:
+    """Return the stored names, old versions included, of the events that projections read.
+
+    None is among them: a record without a name is looked at, so that somebody hears of it.
+    """
+    names = {
         f"{event.name}.v{version}".encode()
         for projection in projections
         for event in projection.events
         for version in range(1, event.version + 1)
-    )
+    }
+    return frozenset({None, *names})

@@ -39,6 +39,7 @@ _SORTS: Mapping[str, str] = {
     "uploadedAt": "upload_date",
     "duration": "duration",
 }
+_COUNTERS = frozenset({"views", "likes"})
 #: Bounds in seconds of what the filter calls short, medium and long.
 _DURATIONS = {"short": (None, 240), "medium": (240, 1200), "long": (1200, None)}
 
@@ -175,10 +176,17 @@ def _body(wanted: SearchBody, page: Page, creators: list[str]) -> dict[str, Any]
         "sort": _sort(wanted.sort),
     }
     if page.cursor is not None:
-        body["search_after"] = list(page.cursor)
+        body["search_after"] = _after(page.cursor)
     else:
         body["from"] = page.offset
     return body
+
+
+def _after(cursor: tuple[Any, ...]) -> list[Any]:
+    """Return the sort values of the row that a cursor names."""
+    if len(cursor) != 2 or not isinstance(cursor[0], int | float) or not isinstance(cursor[1], str):
+        raise Invalid.field("cursor", "is not a cursor of this list")
+    return list(cursor)
 
 
 def _words(text: str, creators: list[str]) -> dict[str, Any]:
@@ -226,4 +234,6 @@ def _sort(text: str) -> list[dict[str, Any]]:
     if name not in _SORTS:
         raise Invalid.field("sort", f"must be one of {', '.join(_SORTS)}, with '-' for descending")
     order = "desc" if text.startswith("-") or name == "relevance" else "asc"
-    return [{_SORTS[name]: {"order": order}}, {"id": {"order": "desc"}}]
+    # A counter that nothing has touched is absent, and means 0.
+    missing = {"missing": 0} if name in _COUNTERS else {}
+    return [{_SORTS[name]: {"order": order, **missing}}, {"id": {"order": "desc"}}]

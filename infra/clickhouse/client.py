@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import (
     StreamFailureError,
 )
 
+from events.errors import StreamHubError
 from projections.ports import StoreUnavailable
 
 #: Server errors after which the same request can be tried again, by the codes of ClickHouse's
@@ -47,15 +48,30 @@ def database_name(namespace: str) -> str:
     return f"{namespace}streamhub"
 
 
+class ClickHouseRefused(StreamHubError):
+    """The server will not do it, now or later; ``server_code`` is ClickHouse's own."""
+
+    code = "CLICKHOUSE_REFUSED"
+
+    def __init__(self, message: str, server_code: int) -> None:
+        super().__init__(message)
+        self.server_code = server_code
+
+
 @asynccontextmanager
 async def store_errors() -> AsyncIterator[None]:
-    """Turn errors of a server that is away, or too busy into ``StoreUnavailable``."""
+    """Turn errors of a server that is away or too busy into ``StoreUnavailable``.
+
+    What the client itself cannot write (a value that does not fit its column) passes through.
+    """
     try:
         yield
     except DatabaseError as error:
-        if not isinstance(error, OperationalError) and error.code not in RETRIABLE_CODES:
+        if isinstance(error, OperationalError) or error.code in RETRIABLE_CODES:
+            raise StoreUnavailable(f"ClickHouse: {error}") from error
+        if error.code is None:
             raise
-        raise StoreUnavailable(f"ClickHouse: {error}") from error
+        raise ClickHouseRefused(str(error), error.code) from error
     except (OSError, TimeoutError, aiohttp.ClientError, StreamFailureError) as error:
         raise StoreUnavailable(f"ClickHouse: {type(error).__name__}: {error}") from error
 
@@ -65,8 +81,8 @@ async def unprepared_errors() -> AsyncIterator[None]:
     """Turn errors about missing tables into ``StoreUnavailable``: workers make them."""
     try:
         yield
-    except DatabaseError as error:
-        if error.code not in _MISSING:
+    except ClickHouseRefused as error:
+        if error.server_code not in _MISSING:
             raise
         raise StoreUnavailable("ClickHouse: the tables have not been made yet") from error
 
@@ -74,7 +90,7 @@ async def unprepared_errors() -> AsyncIterator[None]:
 class ClickHouse:
     """A client of ``http://user:password@host:port`` for one event loop.
 
-    Every method raises StoreUnavailable, or the library's DatabaseError for what no retry mends.
+    Every method raises StoreUnavailable, or ClickHouseRefused for what no retry mends.
     """
 
     def __init__(self, url: str, database: str = "") -> None:

@@ -1,4 +1,4 @@
-"""ClickHouse as a sink: the rows of a step and its position are one insert of one part.
+"""ClickHouse as a sink: a projection's rows and its positions are one insert of one part.
 
 What makes a step count once: one whose answer was lost is found to be there when it is tried again;
 and rows that are written twice nevertheless, by an insert that was still under way or by a slower
@@ -22,12 +22,17 @@ from events.base import TopicPartition
 from infra.clickhouse.client import ClickHouse, database_name, unprepared_errors
 from infra.clickhouse.schema import POSITIONS, columns_of, physical, statements, zeros_of
 from projections.declaration import Append, Projection, Store
-from projections.ports import Move, PositionMoved
+from projections.ports import Move, PositionMoved, Step
 from projections.stamps import OFFSET
 
 _BELIEVED_S = 1.0
 #: Nothing is gathered in the server's memory, and nothing is dropped for having been there.
 _INSERT = {"async_insert": 0, "insert_deduplicate": 0}
+
+
+Moves = Sequence[tuple[TopicPartition, Move]]
+#: A position that nobody knows, read in a time that nobody remembers.
+_UNKNOWN = (-1, float("-inf"))
 
 
 class ClickHouseSink:
@@ -76,35 +81,47 @@ class ClickHouseSink:
     async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
         return -1
 
-    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
-        for move in moves:
-            place = (physical(move.projection), source)
-            looked_at = await self._check(place, move)
-            await self._insert(source, move)
-            self._known[place] = (move.after, looked_at)
+    async def apply(self, steps: Sequence[Step]) -> None:
+        by_projection: dict[str, list[tuple[TopicPartition, Move]]] = defaultdict(list)
+        for step in steps:
+            for move in step.moves:
+                by_projection[physical(move.projection)].append((step.source, move))
+        for moves in by_projection.values():
+            await self._apply(moves[0][1].projection, moves)
+
+    async def _apply(self, projection: Projection, moves: Moves) -> None:
+        read_at = await self._check(projection, moves)
+        await self._insert(projection, moves)
+        for source, move in moves:
+            self._known[physical(projection), source] = (move.after, read_at)
+
+    async def _insert(self, projection: Projection, moves: Moves) -> None:
+        """Write one block: all rows of all partitions appear, or none."""
+        rows = [row for source, move in moves for row in _rows(source, move)]
+        await self._client.insert(physical(projection), columns_of(projection), rows, _INSERT)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._server.close()
         await self._client.close()
 
-    async def _check(self, place: tuple[str, TopicPartition], move: Move) -> float:
-        """Refuse a step that does not follow; return when the position was last read."""
-        position, looked_at = self._known.pop(place, (-1, 0.0))
+    async def _check(self, projection: Projection, moves: Moves) -> float:
+        """Refuse what does not follow; return when its positions were last read."""
         now = time.monotonic()
-        if position == move.before and now - looked_at < self._believed_s:
-            return looked_at
-        stored = await self._stored([move.projection])
-        position = stored.get(move.projection.name, {}).get(place[1], 0)
-        if position != move.before:
-            raise PositionMoved(
-                f"{move.projection.name} is at {position} of {place[1]}, not at {move.before}"
-            )
-        return now
+        known = [self._known.pop((physical(projection), source), _UNKNOWN) for source, _ in moves]
+        read_at = min(moment for _, moment in known)
+        believed = [position for position, _ in known]
+        if now - read_at >= self._believed_s or believed != [move.before for _, move in moves]:
+            stored = (await self._stored([projection])).get(projection.name, {})
+            read_at = now
+            for source, move in moves:
+                _require(projection, source, stored.get(source, 0), move.before)
+        return read_at
 
-    async def _insert(self, source: TopicPartition, move: Move) -> None:
-        table, columns = physical(move.projection), columns_of(move.projection)
-        await self._client.insert(table, columns, _rows(source, move), _INSERT)
+
+def _require(projection: Projection, source: TopicPartition, position: int, before: int) -> None:
+    if position != before:
+        raise PositionMoved(f"{projection.name} is at {position} of {source}, not at {before}")
 
 
 def _rows(source: TopicPartition, move: Move) -> list[list[Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import psutil
 
@@ -33,11 +34,14 @@ def worker_works(settings: Settings) -> bool:
     """Whether a process of this container has a connection to a broker."""
     ports = {int(server.rpartition(":")[2]) for server in settings.kafka_bootstrap.split(",")}
     return any(
-        connection.status == psutil.CONN_ESTABLISHED
-        and bool(connection.raddr)
-        and connection.raddr[1] in ports
+        connection.status == psutil.CONN_ESTABLISHED and _port(connection.raddr) in ports
         for connection in psutil.net_connections("tcp")
     )
+
+
+def _port(address: Any) -> int:
+    """Return the port of psutil's address, which is an empty tuple where there is none."""
+    return address.port if address else 0
 
 
 CHECKS: Mapping[str, Callable[[Settings], bool]] = {"api": api_works, "worker": worker_works}

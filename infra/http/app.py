@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -62,15 +63,17 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_api(settings) as parts:
-            _install(app, parts)
+            _install(app, parts, settings)
             yield
 
     return lifespan
 
 
-def _install(app: FastAPI, parts: ApiParts) -> None:
+def _install(app: FastAPI, parts: ApiParts, settings: Settings) -> None:
     app.state.commands = parts.commands
     app.state.queries = parts.queries
     app.state.authenticator = parts.authenticator
     app.state.checks = parts.checks
     app.state.limiter = parts.limiter
+    storage_url = parts.core.storage.download_url("any", timedelta(minutes=1))
+    watch.install_watch_page(app, settings.cache_dir, storage_url)

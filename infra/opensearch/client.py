@@ -14,11 +14,16 @@ from projections.ports import StoreUnavailable
 
 #: Answers after which the same request can be tried again: too busy, or not there for a moment.
 RETRIABLE_STATUSES = frozenset({408, 409, 429, 502, 503, 504})
+BAD_REQUEST = 400
 _TIMEOUT_S = 30
 
 
+class DocumentRefused(ValueError):
+    """A document does not fit its index: the event that it follows from cannot be digested."""
+
+
 class IndexRefused(StreamHubError):
-    """OpenSearch will not take a document, now or later: index and projection do not fit."""
+    """OpenSearch will not write to an index, whatever the document."""
 
     code = "INDEX_REFUSED"
 
@@ -48,7 +53,8 @@ async def bulk(
 
     Raises:
         StoreUnavailable: some were not done; all can be sent again.
-        IndexRefused: some cannot be done.
+        DocumentRefused: a document cannot be written, others may have been.
+        IndexRefused: nothing can be written there.
     """
     body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
     async with store_errors():
@@ -57,7 +63,8 @@ async def bulk(
     failed = [item for item in items if item["status"] >= 300]
     for item in failed:
         if item["status"] not in RETRIABLE_STATUSES:
-            raise IndexRefused(f"{item['_index']}/{item['_id']}: {item['error']}")
+            refusal = DocumentRefused if item["status"] == BAD_REQUEST else IndexRefused
+            raise refusal(f"{item['_index']}/{item['_id']}: {item['error']}")
     if failed:
         raise StoreUnavailable(f"OpenSearch: {failed[0]['status']}: {failed[0]['error']}")
     return [item["result"] for item in items]

@@ -19,7 +19,7 @@ from events.base import TopicPartition
 from infra.opensearch.client import bulk, connect, store_errors
 from infra.opensearch.library import RequestError
 from projections.declaration import Change, Increment, Projection, Put, Store, Table
-from projections.ports import Move, PositionMoved
+from projections.ports import Move, PositionMoved, Step
 from projections.stamps import OFFSET
 
 _SCRIPTS = {"apply": "streamhub-apply", "move": "streamhub-move"}
@@ -90,14 +90,15 @@ class OpenSearchSink:
     async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
         return -1
 
-    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
-        await self._check(source, moves)
-        updates = [line for move in moves for line in self._updates(source, move)]
+    async def apply(self, steps: Sequence[Step]) -> None:
+        moves = [(step.source, move) for step in steps for move in step.moves]
+        await self._check(moves)
+        updates = [line for source, move in moves for line in self._updates(source, move)]
         if updates:
             await bulk(self._client, updates, refresh=True)
-        lines = [line for move in moves for line in self._position(source, move)]
+        lines = [line for source, move in moves for line in self._position(source, move)]
         results = await bulk(self._client, lines, refresh=False)
-        for move, result in zip(moves, results, strict=True):
+        for (source, move), result in zip(moves, results, strict=True):
             if result == "noop":
                 raise PositionMoved(f"{move.projection.name} is not at {move.before} of {source}")
 
@@ -105,10 +106,10 @@ class OpenSearchSink:
         """Close the connections."""
         await self._client.close()
 
-    async def _check(self, source: TopicPartition, moves: Sequence[Move]) -> None:
-        """Refuse a step that does not follow: documents would take it as the newest."""
-        stored = await self._stored([move.projection for move in moves])
-        for move in moves:
+    async def _check(self, moves: Sequence[tuple[TopicPartition, Move]]) -> None:
+        """Refuse what does not follow: documents would take it as the newest."""
+        stored = await self._stored([move.projection for _, move in moves])
+        for source, move in moves:
             position = stored[move.projection.name].get(_field(source), 0)
             if position != move.before:
                 raise PositionMoved(

@@ -16,9 +16,9 @@ import orjson
 
 from events.base import TopicPartition
 from infra.postgres.database import Connection, Pool
-from projections.declaration import Key, Projection, Store, Table
+from projections.declaration import Change, Key, Projection, Store, Table
 from projections.folding import RowChange, fold_rows
-from projections.ports import Move, PositionMoved, StoreUnavailable
+from projections.ports import PositionMoved, Step, StoreUnavailable
 
 #: Errors after which the same step can be tried again.
 RETRIABLE = (
@@ -39,9 +39,15 @@ _MAKE_POSITIONS = (
     "PRIMARY KEY (projection, version, topic, partition))"
 )
 _MOVE = (
-    "INSERT INTO projection_positions AS p (projection, version, topic, partition, position) "
-    "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (projection, version, topic, partition) "
-    "DO UPDATE SET position = $5, updated_at = now() WHERE p.position = $6 RETURNING true"
+    "WITH m AS (SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], "
+    "$6::bigint[]) AS m(projection, version, topic, partition, after, before)), "
+    "moved AS (UPDATE projection_positions p SET position = m.after, updated_at = now() FROM m "
+    "WHERE p.projection = m.projection AND p.version = m.version AND p.topic = m.topic "
+    "AND p.partition = m.partition AND p.position = m.before RETURNING 1), "
+    "made AS (INSERT INTO projection_positions (projection, version, topic, partition, position) "
+    "SELECT projection, version, topic, partition, after FROM m WHERE before = 0 "
+    "ON CONFLICT DO NOTHING RETURNING 1) "
+    "SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)"
 )
 _MAKE_LOCK = 7_215_002
 
@@ -103,36 +109,44 @@ class PostgresSink:
     async def close(self) -> None:
         """Leave the pool to whoever opened it."""
 
-    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
+    async def apply(self, steps: Sequence[Step]) -> None:
         async with (
             store_errors(),
             self._pool.acquire() as connection,
             connection.transaction(),
         ):
-            for move in moves:
-                await _move(connection, source, move)
-                await _write(connection, move)
+            await _move(connection, steps)
+            changes: dict[str, list[Change]] = defaultdict(list)
+            projections = {}
+            for step in steps:
+                for move in step.moves:
+                    changes[move.projection.name].extend(move.changes)
+                    projections[move.projection.name] = move.projection
+            for name, projection in sorted(projections.items()):
+                await _write(connection, projection, changes[name])
 
 
-async def _move(connection: Connection, source: TopicPartition, move: Move) -> None:
+async def _move(connection: Connection, steps: Sequence[Step]) -> None:
+    """Move all positions at once; one that stands elsewhere undoes the whole transaction."""
+    moves = [(step.source, move) for step in steps for move in step.moves]
     moved = await connection.fetchval(
         _MOVE,
-        move.projection.name,
-        move.projection.version,
-        source.topic,
-        source.partition,
-        move.after,
-        move.before,
+        [move.projection.name for _, move in moves],
+        [move.projection.version for _, move in moves],
+        [source.topic for source, _ in moves],
+        [source.partition for source, _ in moves],
+        [move.after for _, move in moves],
+        [move.before for _, move in moves],
     )
-    if not moved:
-        raise PositionMoved(f"{move.projection.name} is not at {move.before} of {source}")
+    if moved != len(moves):
+        raise PositionMoved(f"{len(moves) - moved} of {len(moves)} positions moved away")
 
 
-async def _write(connection: Connection, move: Move) -> None:
-    tables = {table.name: table for table in move.projection.tables}
-    for name, rows in fold_rows(move.changes).items():
+async def _write(connection: Connection, projection: Projection, changes: Sequence[Change]) -> None:
+    tables = {table.name: table for table in projection.tables}
+    for name, rows in fold_rows(changes).items():
         table = tables[name]
-        target = physical(table, move.projection)
+        target = physical(table, projection)
         await _remove(connection, target, table, rows)
         for columns, batch in _by_columns(rows).items():
             body = orjson.dumps(
@@ -162,7 +176,8 @@ Columns = tuple[tuple[str, ...], tuple[str, ...]]
 def _by_columns(rows: Mapping[Key, RowChange]) -> dict[Columns, list[tuple[Key, RowChange]]]:
     """Group rows by the columns that they put and add to: each group is one statement."""
     groups: dict[Columns, list[tuple[Key, RowChange]]] = defaultdict(list)
-    for key, change in rows.items():
+    # In one order everywhere, so that two workers on the same rows do not wait for each other.
+    for key, change in sorted(rows.items(), key=lambda row: str(row[0])):
         if change.put or change.add:
             groups[tuple(sorted(change.put)), tuple(sorted(change.add))].append((key, change))
     return groups

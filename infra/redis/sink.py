@@ -18,7 +18,7 @@ from events.base import TopicPartition
 from infra.redis.commands import commands_of
 from infra.redis.connection import Script, connect, store_errors
 from projections.declaration import Projection, Store
-from projections.ports import Move, PositionMoved
+from projections.ports import Move, PositionMoved, Step
 
 _APPLY = Script(Path(__file__).with_name("apply.lua"))
 _APPLIED = -1
@@ -70,11 +70,12 @@ class RedisSink:
     async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
         return -1
 
-    async def apply(self, source: TopicPartition, moves: Sequence[Move]) -> None:
-        calls = [(self._keys(move), self._arguments(source, move)) for move in moves]
+    async def apply(self, steps: Sequence[Step]) -> None:
+        moves = [(step.source, move) for step in steps for move in step.moves]
+        calls = [(self._keys(move), self._arguments(source, move)) for source, move in moves]
         async with store_errors():
             answers = await _APPLY.run(self._redis, calls)
-        for move, answer in zip(moves, answers, strict=True):
+        for (source, move), answer in zip(moves, answers, strict=True):
             if answer != _APPLIED:
                 raise PositionMoved(
                     f"{move.projection.name} is at {answer} of {source}, not at {move.before}"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.models import ModelFiles, prepare_models
+from infra.model_files import ModelFiles
+from infra.models import prepare_models
 from processors.moderation.images import ImageModerator
 from processors.moderation.text import TextModerator
 from tests.unit.moderation.onnx_models import write_colour_classifier

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.models import NUDENET, ModelFiles
+from infra.model_files import ModelFiles
+from infra.models import NUDENET
 from processors.moderation.description import description_path
 from processors.moderation.errors import InvalidModel
 from processors.moderation.images import ImageModerator, detector_scores

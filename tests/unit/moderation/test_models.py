@@ -12,7 +12,8 @@ import joblib  # type: ignore[import-untyped]
 import pytest
 
 import infra.models
-from infra.models import MANIFEST, ModelFiles, ModelPreparationError, prepare_models
+from infra.model_files import ModelFiles
+from infra.models import MANIFEST, ModelPreparationError, prepare_models
 from processors.moderation.images import ImageModerator
 from processors.moderation.text import TextModerator
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profanity_check import predict_prob  # type: ignore[import-untyped]
 
-from infra.models import CHECKED_SENTENCES, ModelFiles
+from infra.model_files import ModelFiles
+from infra.models import CHECKED_SENTENCES
 from processors.moderation.description import description_path
 from processors.moderation.errors import InvalidModel
 from processors.moderation.text import TextModerator, windows
