@@ -72,11 +72,9 @@ def start_app(settings: Settings, on_ready: Callable[[str], None]) -> str:
 def stop_app(settings: Settings) -> None:
     """Stop StreamHub's own processes and leave the servers alone."""
     supervisor = SupervisorClient(settings.data_dir)
-    if supervisor.is_running():
-        known = {status.name for status in supervisor.status()}
-        names = [name for name in ("api", *(p.name for p in PROCESSES)) if name in known]
-        if names:
-            supervisor.remove(*names)
+    if supervisor.is_running() and any(s.group == GROUP for s in supervisor.status()):
+        supervisor.stop(GROUP)
+        supervisor.remove(GROUP)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -47,10 +47,13 @@ class LogEnds:
             await self._connect()
             for topic in wanted:
                 if topic not in self._partitions:
-                    self._partitions[topic] = self._learn(topic)
+                    self._partitions[topic] = await self._learn(topic)
         return [source for topic in wanted for source in self._partitions[topic]]
 
-    def _learn(self, topic: str) -> list[TopicPartition]:
+    async def _learn(self, topic: str) -> list[TopicPartition]:
+        if not self._asking.partitions_for_topic(topic):
+            # A consumer without topics of its own learns of no topic when it connects.
+            await self._asking._client.force_metadata_update()  # noqa: SLF001
         numbers = self._asking.partitions_for_topic(topic)
         if not numbers:
             raise Unavailable(f"Kafka has no topic {topic}", code="TOPIC_MISSING")

@@ -15,8 +15,8 @@ _COUNTING = frozenset({"HINCRBY", "HINCRBYFLOAT", "INCRBY", "ZINCRBY"})
 def commands_of(changes: Iterable[Change]) -> list[list[str]]:
     """Return the commands of a step in an order that means the same.
 
-    An expiry belongs to its key, not to a moment among the key's increments: it is set once,
-    behind them.
+    An expiry follows a command that makes its key, and belongs to the key, not to a moment among
+    the key's increments: it is set once, behind them.
     """
     ordered: list[Change] = []
     expiries: dict[object, Change] = {}
