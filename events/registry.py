@@ -53,15 +53,13 @@ class EventRegistry:
 
         Raises:
             UnknownEventType: no event has that name, or not in that version.
+            UndecodableRecord: the body cannot be lifted.
         """
         name, version = parse_stored_name(stored_name)
         event_type = self._types.get(name)
         if event_type is None or not 1 <= version <= event_type.version:
             raise UnknownEventType(f"no event is registered as '{stored_name}'")
-        try:
-            return event_type, self._chain.lift(name, version, event_type.version, data)
-        except KeyError as missing:
-            raise UnknownEventType(f"no upcaster lifts {missing}") from missing
+        return event_type, self._chain.lift(name, version, event_type.version, data)
 
     def types(self) -> tuple[type[Event], ...]:
         """Return every event class."""

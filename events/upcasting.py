@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from events.errors import UndecodableRecord, UnknownEventType
+
 #: Takes the JSON body of version N and returns the body of version N + 1.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -19,10 +21,18 @@ class UpcasterChain:
         """Return the body in version ``target`` of the event ``name``.
 
         Raises:
-            KeyError: a step of the chain is missing.
+            UnknownEventType: a step of the chain is missing.
+            UndecodableRecord: a step cannot digest the body.
         """
         for step in range(version, target):
-            data = self._upcasters[f"{name}.v{step}"](data)
+            stored_name = f"{name}.v{step}"
+            upcaster = self._upcasters.get(stored_name)
+            if upcaster is None:
+                raise UnknownEventType(f"no upcaster lifts '{stored_name}'")
+            try:
+                data = upcaster(data)
+            except Exception as error:
+                raise UndecodableRecord(f"'{stored_name}' cannot be lifted: {error!r}") from error
         return data
 
     def sources(self) -> frozenset[str]:

@@ -22,8 +22,9 @@ from commands.videos import (
     StartTranscode,
 )
 from events import clock
-from events.base import Recorded
+from events.base import Command, Recorded
 from events.errors import Unavailable
+from events.outcomes import CommandDecided
 from events.videos import Rendition, VideoCreated, VideoStatus
 from processors.media.errors import MediaError
 from processors.media.options import Progress, TranscodeOptions, TranscodeResult
@@ -84,11 +85,8 @@ class TranscodeOnUpload:
         """
         run = clock.new_id()
         for attempt in range(failed + 1, MAX_TRANSCODE_ATTEMPTS + 1):
-            outcome = await self.commands.decide(
-                StartTranscode(video_id=event.video_id, attempt=attempt),
-                recorded,
-                f"start:{attempt}:{run}",
-            )
+            start = StartTranscode(video_id=event.video_id, attempt=attempt)
+            outcome = await self._decide(start, recorded, f"start:{attempt}:{run}")
             if outcome.answer["status"] != VideoStatus.PROCESSING:
                 return 0
             if outcome.event_count:
@@ -106,7 +104,7 @@ class TranscodeOnUpload:
             permanent = isinstance(error, MediaError)
             await self._fail(event, recorded, attempt, error, permanent=permanent)
             return permanent or attempt >= MAX_TRANSCODE_ATTEMPTS
-        await self.commands.decide(command, recorded, f"complete:{attempt}")
+        await self._decide(command, recorded, f"complete:{attempt}")
         log.info("transcode_completed", video_id=event.video_id, attempt=attempt)
         return True
 
@@ -127,7 +125,11 @@ class TranscodeOnUpload:
             message=str(error) if readable else "The video could not be processed.",
             permanent=permanent,
         )
-        await self.commands.decide(command, recorded, f"fail:{attempt}")
+        await self._decide(command, recorded, f"fail:{attempt}")
+
+    async def _decide(self, command: Command, recorded: Recorded, purpose: str) -> CommandDecided:
+        """Have a command decided; the work behind it is not done again while Kafka is away."""
+        return await patiently(lambda: self.commands.decide(command, recorded, purpose))
 
     async def _transcode(
         self, event: VideoCreated, recorded: Recorded, attempt: int

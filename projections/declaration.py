@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from events.base import Event, Recorded
@@ -85,7 +86,7 @@ class Table:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Projection:
     """A read model. Its name is its identity in every store; its version names the shape."""
 
@@ -98,6 +99,10 @@ class Projection:
 
     def topics(self) -> frozenset[str]:
         """Return the topics in which its events stand."""
+        return self._topics
+
+    @cached_property
+    def _topics(self) -> frozenset[str]:
         return frozenset(topic for event in self.events for topic in _topics(event))
 
 

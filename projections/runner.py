@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from events.base import Recorded, TopicPartition
-from events.codec import LogRecord, decode_lazily
+from events.codec import PERSONS_HEADER, LogRecord, decode_lazily
 from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
 from projections.batches import Batch
@@ -82,6 +82,9 @@ class Runner:
         self._held: dict[TopicPartition, list[LogRecord]] = {}
         self._received: dict[TopicPartition, int] = {}
         self._wanted = _wanted(self.projections)
+        self._by_topic = {
+            topic: [p for p in self.projections if topic in p.topics()] for topic in self.topics()
+        }
         self.applied = 0
 
     def topics(self) -> frozenset[str]:
@@ -116,8 +119,8 @@ class Runner:
         """Return the offset below which every batch was handed over."""
         return self._received.get(source, 0)
 
-    def _readers(self, source: TopicPartition) -> list[Projection]:
-        return [p for p in self.projections if source.topic in p.topics()]
+    def _readers(self, source: TopicPartition) -> Sequence[Projection]:
+        return self._by_topic.get(source.topic, ())
 
     async def apply(self, batches: Sequence[Batch]) -> None:
         """Apply batches of different partitions; returns when the store has them.
@@ -227,7 +230,8 @@ class Runner:
     async def _decode(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, Recorded]]:
         """Decode what any projection reads; the rest is passed over unseen."""
         wanted = [record for record in records if record.headers.get("ce_type") in self._wanted]
-        persons = {person for record in wanted for person in record.persons()}
+        personal = [record for record in wanted if PERSONS_HEADER in record.headers]
+        persons = {person for record in personal for person in record.persons()}
         await self._patiently(self._keys.load, persons)
         decoded = []
         dead = 0

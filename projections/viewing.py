@@ -3,8 +3,8 @@
 ``video_stats_daily`` is a view over the facts and so is never behind them. Sums that are kept
 beside the facts would count an event twice when a runner that was paused writes its batch behind
 the one that took over; aggregate states that forgive this hold an entry for every event, hence cost
-what the facts themselves cost. The facts are sorted by video and time: the days of one video read
-its own rows only.
+what the facts themselves cost. The facts are sorted by video, then as they came: the days of one
+video read its own rows only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FACT = {
     "country": _OPTIONAL_NAME,
     "event_id": "String",
 }
-_KEY = ("video_id", "timestamp")
+_KEY = ("video_id",)
 
 VIEWS = Table(name="views", columns={**_FACT, "referrer": "Nullable(String)"}, key=_KEY)
 ENGAGEMENT = Table(

@@ -56,16 +56,16 @@ Password = Annotated[str, StringConstraints(min_length=8, max_length=72)]
 Title = Annotated[str, _text(3, 200), AfterValidator(_no_control), AfterValidator(_reject_html)]
 Description = Annotated[
     str,
-    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
     _text(0, 5000),
+    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
     AfterValidator(_no_control),
 ]
 Tag = Annotated[str, _text(1, 50), AfterValidator(_no_control), AfterValidator(_reject_html)]
 Category = Annotated[str, _text(1, 50), AfterValidator(_no_control), AfterValidator(_reject_html)]
 CommentText = Annotated[
     str,
-    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
     _text(1, 2000),
+    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
     AfterValidator(_no_control),
 ]
 ShortText = Annotated[str, _text(0, 500), AfterValidator(_no_control)]

@@ -9,7 +9,12 @@ from typing import Any
 import orjson
 
 from events.errors import StreamHubError
-from infra.opensearch.library import AsyncOpenSearch, ConnectionError, TransportError  # noqa: A004
+from infra.opensearch.library import (
+    AsyncOpenSearch,
+    ConnectionError,  # noqa: A004
+    NotFoundError,
+    TransportError,
+)
 from projections.ports import StoreUnavailable
 
 #: Answers after which the same request can be tried again: too busy, or not there for a moment.
@@ -44,6 +49,15 @@ async def store_errors() -> AsyncIterator[None]:
         if error.status_code not in RETRIABLE_STATUSES:
             raise
         raise StoreUnavailable(f"OpenSearch: {error.status_code}: {error.error}") from error
+
+
+@asynccontextmanager
+async def unprepared_errors() -> AsyncIterator[None]:
+    """Turn the error about a missing index into ``StoreUnavailable``: workers make them."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise StoreUnavailable("OpenSearch: the indexes have not been made yet") from error
 
 
 async def bulk(

@@ -18,8 +18,9 @@ if _METRICS not in sys.modules:
 from opensearchpy import AsyncOpenSearch  # noqa: E402
 from opensearchpy.exceptions import (  # noqa: E402
     ConnectionError,  # noqa: A004 - the library's own name
+    NotFoundError,
     RequestError,
     TransportError,
 )
 
-__all__ = ["AsyncOpenSearch", "ConnectionError", "RequestError", "TransportError"]
+__all__ = ["AsyncOpenSearch", "ConnectionError", "NotFoundError", "RequestError", "TransportError"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infra.opensearch.client import connect, store_errors
+from infra.opensearch.client import connect, store_errors, unprepared_errors
 
 
 class OpenSearchIndex:
@@ -16,7 +16,8 @@ class OpenSearchIndex:
         self._namespace = namespace
 
     async def search(self, index: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        async with store_errors():
+        """Return the answer of ``_search``; raises StoreUnavailable, also where no index is yet."""
+        async with store_errors(), unprepared_errors():
             answer: Mapping[str, Any] = await self._client.search(
                 index=self._namespace + index, body=dict(body)
             )

@@ -39,7 +39,8 @@ def decode(token: str | None) -> Seen:
         if not token.startswith(_PREFIX):
             raise ValueError(token)
         body = token[len(_PREFIX) :]
-        text = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+        padded = body + "=" * (-len(body) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
         parts = [part.split("/") for part in text.split(",") if part]
         return Seen({(domain, int(p)): int(offset) for domain, p, offset in parts})
     except (ValueError, binascii.Error, UnicodeDecodeError):
