@@ -1,0 +1,121 @@
+"""How fast a live projection follows the log: StreamHub, bare clients, and plain Faust.
+
+All three read the same records from the same servers, in turns, each run in a process of its own
+with a database of its own, and must come to the same counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from benchmarks.live_projection import log
+from benchmarks.live_projection.contestant import CONTESTANTS
+from benchmarks.live_projection.views import Views
+from benchmarks.processes import measure_module
+from benchmarks.report import Figure, Result, Spread
+
+SERVERS = ("kafka", "postgres")
+EVENTS, QUICK_EVENTS = 200_000, 50_000
+
+#: Contestant -> its runs, one a round.
+Runs = dict[str, list[dict[str, Any]]]
+
+
+class WrongCounts(RuntimeError):
+    """A contestant's table is not what the log says: its speed means nothing."""
+
+
+async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
+    """Write the log once, then let the contestants take turns."""
+    views = Views(QUICK_EVENTS if quick else EVENTS)
+    await log.make_topics(servers["kafka"])
+    log.append(servers["kafka"], views)
+    runs: Runs = {name: [] for name in CONTESTANTS}
+    for number in range(rounds):
+        for name in _order(number):
+            runs[name].append(await _run_one(servers, name, number, views))
+    return _result(runs, sum(views.counts().values()))
+
+
+def _order(number: int) -> list[str]:
+    """Return the contestants in another order each round: none is always the first."""
+    names = list(CONTESTANTS)
+    shift = number % len(names)
+    return names[shift:] + names[:shift]
+
+
+async def _run_one(
+    servers: Mapping[str, str], name: str, number: int, views: Views
+) -> dict[str, Any]:
+    run_name = f"benchmark_{name}_{number}"
+    counts = views.counts()
+    async with _database(servers["postgres"], run_name) as url:
+        options = ["--kafka", servers["kafka"], "--postgres", url, "--run", run_name]
+        events = sum(counts.values())
+        found = await measure_module(
+            "benchmarks.live_projection.contestant", [name, *options, "--events", str(events)]
+        )
+        await _verify(url, counts, name)
+    return {**found, "events_per_second": events / found["wall_s"]}
+
+
+@asynccontextmanager
+async def _database(url: str, name: str) -> AsyncIterator[str]:
+    """Make an empty database and drop it at the end."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+async def _verify(url: str, counts: Mapping[str, int], name: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT video_id, view_count FROM view_counts")
+    finally:
+        await connection.close()
+    if {str(row["video_id"]): row["view_count"] for row in rows} != counts:
+        raise WrongCounts(f"{name}: the table does not hold what the log says")
+
+
+def _result(runs: Runs, events: int) -> Result:
+    return Result(
+        about=(
+            f"{events:,} views in {log.PARTITIONS} partitions, counted by video into Postgres, "
+            "counts and positions in one transaction a batch. StreamHub: a projection through its "
+            "runner, sink and Faust worker. Bare: aiokafka and asyncpg by hand. Plain Faust: an "
+            "agent with take(5000)."
+        ),
+        figures=(
+            Figure("StreamHub / plain Faust, events/s", "x", _ratio(runs, "plain_faust"), "≥ 10"),
+            Figure("StreamHub / bare, events/s", "x", _ratio(runs, "bare"), "≥ 0.5"),
+            Figure("StreamHub", "events/s", _rates(runs, "streamhub")),
+            Figure("Bare aiokafka and asyncpg", "events/s", _rates(runs, "bare")),
+            Figure("Plain Faust", "events/s", _rates(runs, "plain_faust")),
+            Figure("StreamHub, processor time an event", "µs", _processor(runs, "streamhub")),
+        ),
+        raw=runs,
+        libraries=("aiokafka", "asyncpg", "faust-streaming", "orjson", "pydantic", "uvloop"),
+    )
+
+
+def _rates(runs: Runs, name: str) -> Spread:
+    return Spread.of(one["events_per_second"] for one in runs[name])
+
+
+def _ratio(runs: Runs, other: str) -> Spread:
+    """Return the ratios round by round: both met the machine in much the same state."""
+    pairs = zip(runs["streamhub"], runs[other], strict=True)
+    return Spread.of(a["events_per_second"] / b["events_per_second"] for a, b in pairs)
+
+
+def _processor(runs: Runs, name: str) -> Spread:
+    return Spread.of(one["cpu_s"] / one["applied"] * 1e6 for one in runs[name])

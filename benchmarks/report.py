@@ -1,0 +1,194 @@
+"""What a benchmark says: figures with their spread, the machine, the versions; files and table.
+
+A topic returns a ``Result``; ``document`` adds where and on what it was taken, and ``rewrite``
+puts the table of all documents between the markers of ``docs/performance.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+DOCUMENT = ROOT / "docs" / "performance.md"
+BEGIN = "<!-- figures -->"
+END = "<!-- /figures -->"
+
+#: A topic's JSON file, as a dictionary.
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The lowest, the median and the highest of the rounds."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Return the spread of values; raises ``ValueError`` when there are none."""
+        ordered = sorted(values)
+        if not ordered:
+            raise ValueError("a spread needs a value at least")
+        return cls(ordered[0], statistics.median(ordered), ordered[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table. ``unit`` is "x" for a ratio; ``target`` is what it is held against."""
+
+    name: str
+    unit: str
+    spread: Spread
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a topic found; ``about`` says in a sentence what was done, ``raw`` holds every run."""
+
+    about: str
+    figures: Sequence[Figure]
+    raw: Mapping[str, Any]
+    libraries: Sequence[str] = field(default_factory=tuple)
+
+
+class Topic(Protocol):
+    """What the module of a topic offers: the servers that must run for it, and its work."""
+
+    SERVERS: tuple[str, ...]
+
+    async def run(self, servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
+        """Measure; ``servers`` holds URLs by name, ``quick`` asks for less work a round."""
+
+
+def machine() -> dict[str, Any]:
+    """Return what figures depend on."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def commit() -> str:
+    """Return what ``git describe`` says of the tree, "" without git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+def load_average() -> float:
+    """Return how many processes wanted a core over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def document(
+    topic: str, result: Result, rounds: int, *, quick: bool, load_at_start: float
+) -> Document:
+    """Return everything that the file of a topic holds."""
+    return {
+        "topic": topic,
+        "command": f"python -m benchmarks.run {topic} --rounds {rounds}" + " --quick" * quick,
+        "about": result.about,
+        "figures": [asdict(figure) for figure in result.figures],
+        "raw": result.raw,
+        "rounds": rounds,
+        "quick": quick,
+        "machine": machine(),
+        "load_average_at_start": load_at_start,
+        "commit": commit(),
+        "versions": {name: version(name) for name in result.libraries},
+    }
+
+
+def write(content: Document) -> Path:
+    """Write the file of a topic and return its path."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{content['topic']}.json"
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return path
+
+
+def read(topics: Iterable[str]) -> list[Document]:
+    """Return the documents of those topics that have one."""
+    paths = [RESULTS / f"{topic}.json" for topic in topics]
+    return [orjson.loads(path.read_bytes()) for path in paths if path.exists()]
+
+
+def rewrite(documents: Sequence[Document]) -> None:
+    """Put the figures of these documents between the markers of the page.
+
+    Raises:
+        ValueError: the page has lost its markers.
+    """
+    page = DOCUMENT.read_text(encoding="utf-8")
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{DOCUMENT} needs the lines {BEGIN} and {END}")
+    sections = "\n\n".join(_section(content) for content in documents)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{sections}\n\n{END}{after}", encoding="utf-8")
+
+
+def _section(content: Document) -> str:
+    lines = [f"### {content['topic'].replace('_', ' ').capitalize()}", "", content["about"], ""]
+    lines += ["| Figure | Median | Lowest – highest | Target |", "|---|---|---|---|"]
+    lines += [_row(figure) for figure in content["figures"]]
+    lines += ["", f"Made by `{content['command']}`. {_circumstances(content)}"]
+    return "\n".join(lines)
+
+
+def _row(figure: Mapping[str, Any]) -> str:
+    spread, unit = figure["spread"], figure["unit"]
+    low, high = number(spread["minimum"]), number(spread["maximum"])
+    median = f"{number(spread['median'])} {unit}"
+    return f"| {figure['name']} | {median} | {low} – {high} | {figure['target'] or '–'} |"
+
+
+def number(value: float) -> str:
+    """Return a figure with three significant digits, thousands apart."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _circumstances(content: Document) -> str:
+    host = content["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
+    sentences = [
+        f"{host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, "
+        f"Python {host['python']}{', ' + versions if versions else ''}; "
+        f"load average {content['load_average_at_start']} at the start; "
+        f"{content['rounds']} rounds; commit {content['commit'] or 'unknown'}."
+    ]
+    if content["quick"]:
+        sentences.append("A quick run: less work a round, so the figures are rough.")
+    return " ".join(sentences)

@@ -1,0 +1,115 @@
+"""Measures StreamHub beside what it could have been: ``python -m benchmarks.run [TOPIC…]``.
+
+Topics run one after another, each with fresh servers of its own in a temporary folder. Each writes
+``benchmarks/results/<topic>.json``; the tables of ``docs/performance.md`` are made from these
+files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import report
+from infra.native.stack import NativeStack
+from infra.settings import Settings
+
+#: Where the ``SERVERS`` and ``run`` of each topic are.
+TOPICS: Mapping[str, str] = {
+    "live_projection": "benchmarks.live_projection.topic",
+    "commands": "benchmarks.commands.topic",
+    "transcode": "benchmarks.transcode.topic",
+    "moderation": "benchmarks.moderation.topic",
+    "resources": "benchmarks.resources.topic",
+}
+
+out = Console()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the topics, all by default; 1 when one of them failed."""
+    chosen = _arguments(arguments)
+    failed = []
+    for topic in chosen.topics or TOPICS:
+        try:
+            _measure(topic, chosen.rounds, quick=chosen.quick)
+        except Exception:  # noqa: BLE001 - one topic's trouble is no reason to lose the others
+            failed.append(topic)
+            traceback.print_exc()
+    if not chosen.no_document:
+        report.rewrite(report.read(TOPICS))
+    if failed:
+        out.print(f"failed: {', '.join(failed)}", style="red")
+    return 1 if failed else 0
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=", ".join(TOPICS))
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--quick", action="store_true", help="less work a round: rough figures")
+    parser.add_argument("--no-document", action="store_true", help="leave the page as it is")
+    chosen = parser.parse_args(arguments)
+    unknown = sorted(set(chosen.topics) - TOPICS.keys())
+    if unknown:
+        parser.error(f"unknown topics: {', '.join(unknown)}")
+    if chosen.rounds < 1:
+        parser.error("--rounds must be 1 at least")
+    return chosen
+
+
+def _measure(topic: str, rounds: int, *, quick: bool) -> None:
+    out.print(f"[bold]{topic}[/bold]")
+    module = cast("report.Topic", import_module(TOPICS[topic]))
+    load = report.load_average()
+    with _servers(module.SERVERS) as urls:
+        result = _run(module, urls, rounds, quick=quick)
+    content = report.document(topic, result, rounds, quick=quick, load_at_start=load)
+    path = report.write(content)
+    out.print(_table(result), f"  {path.relative_to(report.ROOT)}")
+
+
+def _run(
+    module: report.Topic, urls: Mapping[str, str], rounds: int, *, quick: bool
+) -> report.Result:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(module.run(urls, rounds, quick))
+
+
+@contextmanager
+def _servers(names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Start the servers that a topic names, and end them with it."""
+    if not names:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
+        stack = NativeStack(Path(folder), Settings().cache_dir, ports="free")
+        try:
+            yield stack.up(names, lambda _server, _what: None)
+        finally:
+            stack.down()
+
+
+def _table(result: report.Result) -> Table:
+    table = Table("figure", "median", "lowest", "highest", "unit", "target")
+    for figure in result.figures:
+        spread = figure.spread
+        cells = (report.number(v) for v in (spread.median, spread.minimum, spread.maximum))
+        table.add_row(figure.name, *cells, figure.unit, figure.target)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

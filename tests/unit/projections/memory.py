@@ -1,0 +1,136 @@
+"""A store of projections in memory: rows and positions change together or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from events.base import Recorded, TopicPartition
+from events.codec import LogRecord
+from projections.declaration import Key, Projection, Store, Table
+from projections.folding import RowChange, fold_rows
+from projections.ports import PositionMoved, Step
+
+Rows = dict[Key, dict[str, Any]]
+_DEFAULT = re.compile(r"\bDEFAULT (\S+)")
+_WORDS: dict[str, Any] = {"true": True, "false": False, "'{}'": ()}
+
+
+class MemoryTables:
+    """The rows of all tables of some projections, with the defaults that they declare."""
+
+    def __init__(self, projections: Iterable[Projection]) -> None:
+        self.tables = {table.name: table for p in projections for table in p.tables}
+        self.rows: dict[str, Rows] = defaultdict(dict)
+
+    def apply(self, changes: Mapping[str, Mapping[Key, RowChange]]) -> None:
+        for name, rows in changes.items():
+            for key, change in rows.items():
+                self._change(self.tables[name], key, change)
+
+    def _change(self, table: Table, key: Key, change: RowChange) -> None:
+        rows = self.rows[table.name]
+        if change.removed:
+            rows.pop(key, None)
+        if not change.put and not change.add:
+            return
+        unknown = (change.put.keys() | change.add.keys()) - table.columns.keys()
+        assert not unknown, f"{table.name} has no columns {unknown}"
+        row = rows.setdefault(key, defaults(table, key))
+        row.update(change.put)
+        for column, amount in change.add.items():
+            row[column] += amount
+
+
+def defaults(table: Table, key: Key) -> dict[str, Any]:
+    """Return a new row of a table: its key, and what else the declaration says."""
+    row = {column: _default(kind) for column, kind in table.columns.items()}
+    return {**row, **dict(zip(table.key, key, strict=True))}
+
+
+def _default(kind: str) -> Any:
+    found = _DEFAULT.search(kind)
+    if found is None:
+        return None
+    word = found[1]
+    return _WORDS[word] if word in _WORDS else word.strip("'") if "'" in word else float(word)
+
+
+class MemorySink:
+    """Implements ``projections.ports.Sink``.
+
+    ``before`` and ``after`` are called around each step, ``refuse`` with its changes, so that a
+    test can let them fail.
+    """
+
+    store = Store.POSTGRES
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self.content = MemoryTables(projections)
+        self.kept: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        self.pending_until: dict[TopicPartition, int] = {}
+        self.steps: list[tuple[TopicPartition, tuple[int, int]]] = []
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
+        self.refuse: Callable[[Mapping[str, Mapping[Key, RowChange]]], None] = lambda _: None
+
+    async def prepare(self, projections: Sequence[Projection]) -> None:
+        """Everything is there."""
+
+    async def positions(
+        self, projections: Sequence[Projection]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        return deepcopy({p.name: self.kept[p.name] for p in projections if self.kept[p.name]})
+
+    async def apply(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            await asyncio.sleep(0)
+            self.before()
+            self._apply(step)
+            self.after()
+
+    def _apply(self, step: Step) -> None:
+        for move in step.moves:
+            now = self.kept[move.projection.name].get(step.source, 0)
+            if now != move.before:
+                raise PositionMoved(f"{move.projection.name} is at {now}, not at {move.before}")
+        folded = [fold_rows(move.changes) for move in step.moves]
+        for rows in folded:
+            self.refuse(rows)
+        for rows, move in zip(folded, step.moves, strict=True):
+            self.content.apply(rows)
+            self.kept[move.projection.name][step.source] = move.after
+            self.steps.append((step.source, (move.before, move.after)))
+
+    async def pending(
+        self,
+        projections: Sequence[Projection],  # noqa: ARG002
+        source: TopicPartition,
+    ) -> int:
+        return self.pending_until.get(source, -1)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class MemoryDeadLetters:
+    """Implements ``projections.ports.DeadLetters``."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, str, str]] = []
+
+    async def put(self, record: LogRecord, reader: str, error: BaseException) -> None:
+        self.kept.append((record.offset, reader, type(error).__name__))
+
+
+def rows_after(projection: Projection, *facts: Recorded) -> dict[str, Rows]:
+    """Return table -> key -> row, once the facts were taken in one after another."""
+    content = MemoryTables([projection])
+    for fact in facts:
+        assert type(fact.event) in projection.events, f"{projection.name} never sees {fact.event}"
+        content.apply(fold_rows(projection.evolve(fact)))
+    return dict(content.rows)
