@@ -1,0 +1,94 @@
+"""The command path over HTTP with everything running, and from a backlog."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.commands.backlog import bare_per_second, decided_per_second
+from benchmarks.commands.load import Latencies, open_loop
+from benchmarks.commands.system import System, whole_system
+from benchmarks.report import Figure, Result, Spread
+
+SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
+RATE = 200.0
+_PEOPLE = 20
+_VIDEOS = 20
+_CONNECTIONS = 64
+
+
+async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
+    """Like and unlike over HTTP at a fixed rate; then work off a backlog."""
+    seconds, backlog = (5.0, 5_000) if quick else (20.0, 30_000)
+    with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
+        async with whole_system(servers, Path(folder), _PEOPLE, _VIDEOS) as system:
+            await _like(system, RATE / 4, 3.0)
+            loads = [await _round(system, seconds) for _ in range(rounds)]
+            decided, bare = [], []
+            for _ in range(rounds):
+                decided.append(await decided_per_second(system.settings, backlog))
+                bare.append(await bare_per_second(system.settings, backlog))
+    return Result(
+        about=(
+            f"Likes and unlikes over HTTP, {RATE:.0f} a second from {_PEOPLE} people on {_VIDEOS} "
+            "videos, open loop (latency counts from when a request was due), all projections and "
+            "processors running and the load generator on the same cores. Then likes that waited "
+            "while no processor ran, beside a bare idempotent producer of as many records."
+        ),
+        figures=(
+            _figure("Answered, p50", loads, "p50_ms"),
+            _figure("Answered, p95", loads, "p95_ms", "<= 50 ms"),
+            _figure("Answered, p99", loads, "p99_ms"),
+            Figure("Failed requests", "", Spread.of(float(r["failed"]) for r in loads), "0"),
+            *(
+                Figure(f"Processor time a command, {name}", "ms", _cpu(loads, name))
+                for name in ("api", "commands", "projections", "processors")
+            ),
+            Figure("Decided from a backlog", "commands/s", Spread.of(decided)),
+            Figure(
+                "Decided / bare producer",
+                "x",
+                Spread.of(d / b for d, b in zip(decided, bare, strict=True)),
+            ),
+        ),
+        raw={"loads": loads, "decided_per_second": decided, "bare_per_second": bare},
+        libraries=("confluent-kafka", "aiokafka", "fastapi", "uvicorn", "asyncpg"),
+    )
+
+
+async def _round(system: System, seconds: float) -> dict[str, Any]:
+    before = system.cpu_seconds()
+    latencies = await _like(system, RATE, seconds)
+    after = system.cpu_seconds()
+    used = {name: (after[name] - before[name]) * 1000 / latencies.sent for name in before}
+    return {**asdict(latencies), "cpu_ms_a_command": used}
+
+
+async def _like(system: System, rate: float, seconds: float) -> Latencies:
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+    async with httpx.AsyncClient(
+        base_url=f"{system.url}/api/v1", limits=limits, timeout=60.0
+    ) as client:
+        headers = [{"Authorization": f"Bearer {token}"} for token in system.tokens]
+
+        async def request(number: int) -> bool:
+            who = headers[number % _PEOPLE]
+            video_id = system.videos[number // _PEOPLE % _VIDEOS]
+            method = "DELETE" if number // (_PEOPLE * _VIDEOS) % 2 else "POST"
+            answer = await client.request(method, f"/videos/{video_id}/like", headers=who)
+            return answer.status_code == 200
+
+        return await open_loop(request, rate, seconds)
+
+
+def _figure(name: str, loads: list[dict[str, Any]], key: str, target: str = "") -> Figure:
+    return Figure(name, "ms", Spread.of(load[key] for load in loads), target)
+
+
+def _cpu(loads: list[dict[str, Any]], name: str) -> Spread:
+    return Spread.of(load["cpu_ms_a_command"].get(name, 0.0) for load in loads)
