@@ -160,7 +160,7 @@ def rewrite(documents: Sequence[Document]) -> None:
 
 def _section(content: Document) -> str:
     lines = [f"### {content['topic'].replace('_', ' ').capitalize()}", "", content["about"], ""]
-    lines += ["| Figure | Median | Lowest – highest | Target |", "|---|---|---|---|"]
+    lines += ["| Figure | Median | Lowest to highest | Target |", "|---|---|---|---|"]
     lines += [_row(figure) for figure in content["figures"]]
     lines += ["", f"Made by `{content['command']}`. {_circumstances(content)}"]
     return "\n".join(lines)
@@ -170,7 +170,7 @@ def _row(figure: Mapping[str, Any]) -> str:
     spread, unit = figure["spread"], figure["unit"]
     low, high = number(spread["minimum"]), number(spread["maximum"])
     median = f"{number(spread['median'])} {unit}"
-    return f"| {figure['name']} | {median} | {low} – {high} | {figure['target'] or '–'} |"
+    return f"| {figure['name']} | {median} | {low} to {high} | {figure['target'] or ''} |"
 
 
 def number(value: float) -> str:

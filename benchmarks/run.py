@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import traceback
@@ -74,7 +75,7 @@ def _measure(topic: str, rounds: int, *, quick: bool) -> None:
     out.print(f"[bold]{topic}[/bold]")
     module = cast("report.Topic", import_module(TOPICS[topic]))
     load = report.load_average()
-    with _servers(module.SERVERS) as urls:
+    with _environment_kept(), _servers(module.SERVERS) as urls:
         result = _run(module, urls, rounds, quick=quick)
     content = report.document(topic, result, rounds, quick=quick, load_at_start=load)
     path = report.write(content)
@@ -86,6 +87,17 @@ def _run(
 ) -> report.Result:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(module.run(urls, rounds, quick))
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Undo what a topic sets for the processes that it starts."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager

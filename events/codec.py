@@ -145,9 +145,7 @@ def _attribute(headers: Mapping[str, bytes], field: str) -> Any:
     try:
         return attribute.parse(value)
     except ValueError as error:
-        raise UndecodableRecord(
-            f"the header '{attribute.header}' is malformed: {error}"
-        ) from error
+        raise UndecodableRecord(f"the header '{attribute.header}' is malformed: {error}") from error
 
 
 def decode_metadata(headers: Mapping[str, bytes]) -> Metadata:
@@ -219,9 +217,7 @@ def decode(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY)
     )
 
 
-def decode_lazily(
-    record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY
-) -> Recorded:
+def decode_lazily(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY) -> Recorded:
     """Return the event, and metadata that raise ``UndecodableRecord`` when a bad field is read.
 
     Raises as ``decode_event``.

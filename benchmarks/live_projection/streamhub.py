@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from benchmarks.live_projection.place import Place
 from benchmarks.live_projection.stopwatch import Stopwatch
@@ -71,8 +70,9 @@ async def project(place: Place, stopwatch: Stopwatch) -> None:
     runner.stopwatch = stopwatch
     worker = StreamWorker(place.kafka, runner)
     await worker.start()
-    waiting = asyncio.create_task(stopwatch.finished.wait())
-    await asyncio.wait([waiting, worker.failed], return_when=asyncio.FIRST_COMPLETED)
+    finished = asyncio.ensure_future(stopwatch.finished.wait())
+    ends: list[asyncio.Future[Any]] = [finished, worker.failed]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if worker.failed.done():
         worker.failed.result()
     await worker.stop()

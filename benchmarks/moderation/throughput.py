@@ -27,7 +27,8 @@ import onnxruntime  # type: ignore[import-untyped]
 import psutil
 from numpy.typing import NDArray
 
-from infra.models import ModelFiles, prepare_models
+from infra.model_files import ModelFiles
+from infra.models import prepare_models
 from processors.moderation.images import ImageModerator
 from processors.moderation.text import TextModerator
 

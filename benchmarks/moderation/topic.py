@@ -24,7 +24,9 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:  
         path = Path(folder) / "result.json"
         models = str(Settings().cache_dir / "models")
         arguments = ["--models", models, "--output", str(path), "--rounds", str(rounds)]
-        await run_module("benchmarks.moderation.throughput", [*arguments, *(QUICK if quick else ())])
+        await run_module(
+            "benchmarks.moderation.throughput", [*arguments, *(QUICK if quick else ())]
+        )
         raw = orjson.loads(path.read_bytes())
     return Result(
         about=(
@@ -34,7 +36,9 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:  
         ),
         figures=(
             Figure("Pictures, ours / bare", "x", _spread(raw["pictures"]["ratio"])),
-            Figure("Pictures, ours", "pictures/s", _spread(raw["pictures"]["streamhub_per_second"])),
+            Figure(
+                "Pictures, ours", "pictures/s", _spread(raw["pictures"]["streamhub_per_second"])
+            ),
             Figure("Texts, ours / bare", "x", _spread(raw["texts"]["ratio"])),
             Figure("Texts, ours", "texts/s", _spread(raw["texts"]["streamhub_per_second"])),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,7 @@ def test_settings_exist(document: Path) -> None:
     assert used <= known, used - known
 
 
+@cache
 def _routes() -> set[tuple[str, str]]:
     """Return method and path of every route, parameters without their names."""
     schema = create_app(Settings()).openapi()["paths"]

@@ -5,18 +5,22 @@ Bodies stay JSON: personal fields are ciphertext here, and nothing is decided on
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from schemas.catalogue import DOMAINS
 
 Place = tuple[str, int]
+
+_READ_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,48 +67,62 @@ async def read_log(bootstrap: str) -> Log:
         try:
             entry = _entry(record)
         except (KeyError, ValueError):
-            broken.append((record.topic, record.partition, record.offset))
+            broken.append((record.topic() or "", record.partition() or 0, record.offset() or 0))
         else:
-            (events if record.topic.startswith("events.") else outcomes).append(entry)
+            (events if entry.topic.startswith("events.") else outcomes).append(entry)
     return Log(events, outcomes, broken)
 
 
-async def read_topics(bootstrap: str, topics: Iterable[str]) -> list[Any]:
-    """Return the client library's committed records of topics, each partition in its order."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+async def read_topics(bootstrap: str, topics: Iterable[str]) -> list[Message]:
+    """Return the committed records of topics, each partition in its order."""
+    return await asyncio.to_thread(_read_topics, bootstrap, set(topics))
+
+
+def _read_topics(bootstrap: str, topics: Collection[str]) -> list[Message]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "tests",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
     )
-    await consumer.start()
     try:
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        ends = await consumer.end_offsets(partitions)
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        records: list[Any] = []
-        waiting = set(partitions)
-        while waiting:
-            for fetched in (await consumer.getmany(timeout_ms=200)).values():
-                records.extend(fetched)
-            waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}
+        known = consumer.list_topics(timeout=10).topics
+        places = {(topic, number) for topic in topics for number in known[topic].partitions}
+        consumer.assign([TopicPartition(topic, number, 0) for topic, number in places])
+        return _read_to_ends(consumer, places)
     finally:
-        await consumer.stop()
-    return [r for r in records if r.offset < ends[TopicPartition(r.topic, r.partition)]]
+        consumer.close()
 
 
-def _entry(record: Any) -> Entry:
-    headers = {name: value.decode() for name, value in record.headers}
-    body = json.loads(record.value)
+def _read_to_ends(consumer: Consumer, places: set[tuple[str, int]]) -> list[Message]:
+    records: list[Message] = []
+    deadline = time.monotonic() + _READ_TIMEOUT_S
+    while places:
+        assert time.monotonic() < deadline, f"the log cannot be read to its end: {places}"
+        for message in consumer.consume(5_000, timeout=0.1):
+            error = message.error()
+            if error is None:
+                records.append(message)
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                places.discard((message.topic() or "", message.partition() or 0))
+    return records
+
+
+def _entry(record: Message) -> Entry:
+    headers = headers_of(record)
+    body = json.loads(record.value() or b"")
     if not isinstance(body, dict):
         raise ValueError("a body must be an object")  # noqa: TRY004 - JSON of the wrong form
     return Entry(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key.decode(),
+        topic=record.topic() or "",
+        partition=record.partition() or 0,
+        offset=record.offset() or 0,
+        key=(record.key() or b"").decode(),
         type=headers["ce_type"],
         stream=headers["ce_subject"],
         version=int(headers["stream_version"]),
@@ -113,6 +131,12 @@ def _entry(record: Any) -> Entry:
         time=headers["ce_time"],
         body=body,
     )
+
+
+def headers_of(record: Message) -> dict[str, str]:
+    """Return a record's headers as text."""
+    pairs: Any = record.headers() or []
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in pairs}
 
 
 def check_log(log: Log) -> None:

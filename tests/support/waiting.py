@@ -13,7 +13,10 @@ POLL_S = 0.05
 
 
 async def eventually(
-    what: str, look: Callable[[], Awaitable[T]], timeout_s: float = 30.0, poll_s: float = POLL_S
+    what: str,
+    look: Callable[[], Awaitable[T | None]],
+    timeout_s: float = 30.0,
+    poll_s: float = POLL_S,
 ) -> T:
     """Return the first true value of ``look``; fail with the last value when the time is over.
 
