@@ -24,10 +24,8 @@ help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
 		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
-# In the main job one address acts for four people, which is more than the limits allow an address.
 up: install ## Start everything, run the main job on a clip; CLIP=film.mp4 takes a film of yours.
-	@STREAMHUB_RATE_LIMIT_EXEMPT="$${STREAMHUB_RATE_LIMIT_EXEMPT-127.0.0.1/32}" \
-		$(BIN)/streamhub up $(if $(CLIP),--clip "$(CLIP)",)
+	@$(BIN)/streamhub up $(if $(CLIP),--clip "$(CLIP)",)
 
 down: ## Stop everything; the data stays.
 	@if [ -x $(BIN)/streamhub ]; then $(BIN)/streamhub down; else echo "nothing is installed"; fi

@@ -13,7 +13,7 @@ from infra.supervisor.client import SupervisorClient, module_environment
 from infra.supervisor.spec import ProcessSpec, ReadyCheck
 
 GROUP = "app"
-READY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 240.0
 _DEFAULT_PORT = 8000
 
 
@@ -94,6 +94,7 @@ def _api(settings: Settings, port: int) -> ProcessSpec:
         log_file=_log_file(settings, "api"),
         env={**_environment(settings), "STREAMHUB_PORT": str(port)},
         ready_check=ReadyCheck("http", settings.host, port, {"path": "/docs", "expect": ""}),
+        start_timeout_s=READY_TIMEOUT_S,
         stop_timeout_s=20.0,
     )
 

@@ -37,34 +37,22 @@ class DemoFailed(StreamHubError):
     code = "DEMO_FAILED"
 
 
-@dataclass(slots=True)
-class Person:
-    """Somebody who signed in; remembers what the log has shown them."""
-
-    name: str
-    id: str
-    token: str
-    seen: str = ""
-
-
-@dataclass(slots=True)
-class Story:
-    """What was done, so that it can be compared with what the stores say."""
-
-    people: list[Person] = field(default_factory=list)
-    video_id: str = ""
-    likes: int = 0
-    comments: int = 0
-    views: int = 0
-    followers: int = 0
-    shares: int = 0
+def _address(url: str) -> str | None:
+    """Return a loopback address to call from: people do not share one, and limits hold for each."""
+    if httpx.URL(url).host != "127.0.0.1":
+        return None
+    return f"127.{secrets.randbelow(255) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
 
 
 class Client:
-    """The API over HTTP; carries the consistency token of each person."""
+    """The API over HTTP, from an address of its own; carries each person's consistency token."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60.0)
+        self._http = httpx.AsyncClient(
+            base_url=f"{url}/api/v1",
+            timeout=60.0,
+            transport=httpx.AsyncHTTPTransport(local_address=_address(url)),
+        )
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -103,20 +91,42 @@ class Client:
             response.raise_for_status()
 
 
+@dataclass(slots=True)
+class Person:
+    """Somebody who signed in; remembers what the log has shown them."""
+
+    name: str
+    id: str
+    token: str
+    client: Client
+    seen: str = ""
+
+
+@dataclass(slots=True)
+class Story:
+    """What was done, so that it can be compared with what the stores say."""
+
+    people: list[Person] = field(default_factory=list)
+    video_id: str = ""
+    likes: int = 0
+    comments: int = 0
+    views: int = 0
+    followers: int = 0
+    shares: int = 0
+
+
 async def run_demo(settings: Settings, url: str, clip: Path | None, out: Console) -> None:
     """Run the main job against a running StreamHub and print what came of it.
 
     Raises:
         DemoFailed: a step failed, or the stores do not agree.
     """
-    client = Client(url)
     since_ms = int(time.time() * 1000)
-    try:
-        with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-            film = clip or await _make_film(Path(folder), out)
-            story = await _live_it(client, film, out)
-    finally:
-        await client.close()
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        film = clip or await _make_film(Path(folder), out)
+        story = await _live_it(url, film, out)
+    for person in story.people:
+        await person.client.close()
     creator = story.people[0]
     found = await tally(settings, story.video_id, creator.id, creator.seen, url, since_ms)
     show_tally(expected(story), found, out)
@@ -143,17 +153,17 @@ async def _make_film(folder: Path, out: Console) -> Path:
     return film
 
 
-async def _live_it(client: Client, film: Path, out: Console) -> Story:
-    story = Story(people=[await _sign_up(client, role) for role in ("ada", "ben", "cleo", "dan")])
+async def _live_it(url: str, film: Path, out: Console) -> Story:
+    story = Story(people=[await _sign_up(url, name) for name in ("ada", "ben", "cleo", "dan")])
     creator, *viewers = story.people
     out.print(f"{len(story.people)} people registered and signed in")
-    story.video_id = await _upload(client, creator, film)
+    story.video_id = await _upload(creator, film)
     out.print(f"uploaded {film.stat().st_size / 1e6:.1f} MB as video {story.video_id}")
-    await _wait_until_ready(client, creator, story.video_id, out)
+    await _wait_until_ready(creator, story.video_id, out)
     for viewer in viewers:
         viewer.seen = creator.seen
-    await asyncio.gather(*(_react(client, viewer, creator, story) for viewer in viewers))
-    await _change_minds(client, viewers[-1], story)
+    await asyncio.gather(*(_react(viewer, creator, story) for viewer in viewers))
+    await _change_minds(viewers[-1], story)
     # Whatever the others have seen, the next reader has seen as well.
     for viewer in viewers:
         creator.seen = _newest(creator.seen, viewer.seen)
@@ -167,7 +177,8 @@ def _newest(first: str, second: str) -> str:
     )
 
 
-async def _sign_up(client: Client, name: str) -> Person:
+async def _sign_up(url: str, name: str) -> Person:
+    client = Client(url)
     suffix = secrets.token_hex(3)
     email, password = f"{name}.{suffix}@example.org", secrets.token_urlsafe(16)
     account = {"username": f"{name}_{suffix}", "email": email, "password": password}
@@ -177,10 +188,11 @@ async def _sign_up(client: Client, name: str) -> Person:
     if again["id"] != user["id"]:
         raise DemoFailed("a retried registration made a second account")
     tokens = await client.call("POST", "/auth/login", body={"email": email, "password": password})
-    return Person(user["username"], user["id"], tokens["accessToken"])
+    return Person(user["username"], user["id"], tokens["accessToken"], client)
 
 
-async def _upload(client: Client, creator: Person, film: Path) -> str:
+async def _upload(creator: Person, film: Path) -> str:
+    client = creator.client
     content_type = "video/mp4"
     size = film.stat().st_size
     ticket = await client.call(
@@ -204,13 +216,13 @@ async def _upload(client: Client, creator: Person, film: Path) -> str:
     return str(video["id"])
 
 
-async def _wait_until_ready(client: Client, who: Person, video_id: str, out: Console) -> None:
+async def _wait_until_ready(who: Person, video_id: str, out: Console) -> None:
     columns = (TextColumn("transcoding"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out) as progress:
         task = progress.add_task("transcode", total=1.0)
         async with asyncio.timeout(_READY_TIMEOUT_S):
             while True:
-                video = await client.call("GET", f"/videos/{video_id}", who)
+                video = await who.client.call("GET", f"/videos/{video_id}", who)
                 progress.update(task, completed=video["progress"])
                 if video["status"] == "ready":
                     return
@@ -219,7 +231,8 @@ async def _wait_until_ready(client: Client, who: Person, video_id: str, out: Con
                 await asyncio.sleep(_POLL_S)
 
 
-async def _react(client: Client, viewer: Person, creator: Person, story: Story) -> None:
+async def _react(viewer: Person, creator: Person, story: Story) -> None:
+    client = viewer.client
     video = f"/videos/{story.video_id}"
     watching = {"sessionId": viewer.id, "watchDuration": 9.5, "device": "demo", "country": "DE"}
     for _ in range(2):
@@ -239,10 +252,10 @@ async def _react(client: Client, viewer: Person, creator: Person, story: Story) 
     story.shares += 1
 
 
-async def _change_minds(client: Client, viewer: Person, story: Story) -> None:
+async def _change_minds(viewer: Person, story: Story) -> None:
     """One of them takes the like back, twice."""
     for _ in range(2):
-        await client.call("DELETE", f"/videos/{story.video_id}/like", viewer)
+        await viewer.client.call("DELETE", f"/videos/{story.video_id}/like", viewer)
     story.likes -= 1
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import aiokafka
@@ -189,15 +191,19 @@ class StreamWorker:
         self._app.agent(topic, name=reader.name, concurrency=1)(self._read)
 
     async def _read(self, stream: Any) -> None:
-        """The agent. What fails is never left behind: the whole worker ends."""
+        """The agent. What fails is never left behind: the whole worker ends.
+
+        Until it does, batches pass through: Faust waits for them when it stops, and what was not
+        applied is not committed.
+        """
         async for batches in stream:
+            if self.failed.done():
+                continue
             try:
                 await self.reader.apply(batches)
             except Exception as error:
                 log.exception("reader_failed", reader=self.reader.name)
-                if not self.failed.done():
-                    self.failed.set_exception(error)
-                await asyncio.Event().wait()
+                self.failed.set_exception(error)
 
     async def start(self) -> None:
         await self.reader.start()
@@ -240,6 +246,7 @@ def _faust_app(bootstrap: str, name: str, instance: str) -> faust.App:
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,
+        datadir=str(Path(tempfile.gettempdir()) / "streamhub-faust"),
     )
 
 

@@ -94,9 +94,7 @@ class LogEnds:
             await self._connect()
             self._reading.assign([partition])
             self._reading.seek(partition, position)
-            fetched = await self._reading.getmany(
-                partition, timeout_ms=_TIMEOUT_MS, max_records=1
-            )
+            fetched = await self._reading.getmany(partition, timeout_ms=_TIMEOUT_MS, max_records=1)
         records = fetched.get(partition) or []
         return records[0].timestamp if records else None
 

@@ -25,7 +25,7 @@ from infra.native.ports import PortBook, PortChoice, read_ports
 from infra.supervisor.client import ProcessStartError, ProcessStatus, SupervisorClient
 
 GROUP = "servers"
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0
 
 Progress = Callable[[str, str], None]
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from infra.opensearch.client import connect, store_errors, unprepared_errors
 
+_PING_TIMEOUT_S = 2
+
 
 class OpenSearchIndex:
     """Implements ``query_api.reading.SearchIndex``; the namespace is put before every index."""
@@ -26,7 +28,7 @@ class OpenSearchIndex:
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the cluster answers."""
         async with store_errors():
-            await self._client.cluster.health(timeout="1s")
+            await self._client.cluster.health(request_timeout=_PING_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -10,6 +10,7 @@ by searches from then on. ``videos`` of version 3 is the index ``videos__v3`` be
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,10 +20,18 @@ from events.base import TopicPartition
 from infra.opensearch.client import bulk, connect, store_errors
 from infra.opensearch.library import RequestError
 from projections.declaration import Change, Increment, Projection, Put, Store, Table
-from projections.ports import Move, PositionMoved, Step
+from projections.ports import Move, PositionMoved, Step, StoreUnavailable
 from projections.stamps import OFFSET
 
-_SCRIPTS = {"apply": "streamhub-apply", "move": "streamhub-move"}
+_SCRIPTS = {
+    name: Path(__file__).with_name(f"{name}.painless").read_text(encoding="utf-8")
+    for name in ("apply", "move")
+}
+#: Named by what they say: workers of two releases may share a cluster for a while.
+_SCRIPT_IDS = {
+    name: f"streamhub-{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    for name, source in _SCRIPTS.items()
+}
 #: How often the server tries again where two writers met at one document.
 _CONFLICT_RETRIES = 5
 _POSITIONS = "projection_positions"
@@ -52,10 +61,9 @@ class OpenSearchSink:
 
     async def prepare(self, projections: Sequence[Projection]) -> None:
         async with store_errors():
-            for file, script_id in _SCRIPTS.items():
-                source = Path(__file__).with_name(f"{file}.painless").read_text(encoding="utf-8")
+            for name, source in _SCRIPTS.items():
                 script = {"script": {"lang": "painless", "source": source}}
-                await self._client.put_script(id=script_id, body=script)
+                await self._client.put_script(id=_SCRIPT_IDS[name], body=script)
             await self._make_index(self._positions_index, {"positions": _NEVER_INDEXED})
             for projection in projections:
                 for table in projection.tables:
@@ -124,7 +132,7 @@ class OpenSearchSink:
         async with store_errors():
             answer = await self._client.mget(body=body, index=self._positions_index)
         return {
-            projection.name: document.get("_source", {}).get("positions", {})
+            projection.name: _positions_in(document)
             for projection, document in zip(projections, answer["docs"], strict=True)
         }
 
@@ -140,6 +148,18 @@ class OpenSearchSink:
         return _update(self._positions_index, _position_id(move.projection), "move", params)
 
 
+def _positions_in(document: Mapping[str, Any]) -> dict[str, int]:
+    """Return the positions in an answer of ``_mget``; an index that is not there holds none.
+
+    A server that has just started answers, but may not have opened the index yet.
+    """
+    reason = document.get("error", {}).get("type")
+    if reason not in {None, "index_not_found_exception"}:
+        raise StoreUnavailable(f"OpenSearch: the positions cannot be read: {reason}")
+    positions: dict[str, int] = document.get("_source", {}).get("positions", {})
+    return positions
+
+
 def _update(
     index: str, document: str, script: str, params: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
@@ -148,7 +168,7 @@ def _update(
         {
             "scripted_upsert": True,
             "upsert": {},
-            "script": {"id": _SCRIPTS[script], "params": params},
+            "script": {"id": _SCRIPT_IDS[script], "params": params},
         },
     ]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.postgres.database import Pool
+from infra.postgres.sink import store_errors
 
 #: Keys held in memory; an AES-GCM context takes well under a kilobyte.
 MEMORY_KEYS = 100_000
@@ -38,10 +39,11 @@ class PostgresKeyRing:
             await self._fetch(missing)
 
     async def _fetch(self, person_ids: list[str]) -> None:
-        rows = await self._pool.fetch(
-            "SELECT person_id, wrapped_key FROM person_keys WHERE person_id = ANY($1::uuid[])",
-            person_ids,
-        )
+        async with store_errors():
+            rows = await self._pool.fetch(
+                "SELECT person_id, wrapped_key FROM person_keys WHERE person_id = ANY($1::uuid[])",
+                person_ids,
+            )
         found = {str(row["person_id"]): row["wrapped_key"] for row in rows}
         for person in person_ids:
             wrapped = found.get(person)
@@ -52,12 +54,13 @@ class PostgresKeyRing:
     async def create(self, person_id: str) -> None:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._wrap.encrypt(nonce, AESGCM.generate_key(256), person_id.encode())
-        await self._pool.execute(
-            "INSERT INTO person_keys (person_id, wrapped_key) VALUES ($1, $2) "
-            "ON CONFLICT (person_id) DO NOTHING",
-            person_id,
-            nonce + sealed,
-        )
+        async with store_errors():
+            await self._pool.execute(
+                "INSERT INTO person_keys (person_id, wrapped_key) VALUES ($1, $2) "
+                "ON CONFLICT (person_id) DO NOTHING",
+                person_id,
+                nonce + sealed,
+            )
         self._ciphers.pop(person_id, None)
         await self.load([person_id])
 

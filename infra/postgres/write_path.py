@@ -10,6 +10,7 @@ from datetime import timedelta
 from commands.aggregate import UniqueValue
 from commands.ports import CachePosition, DomainPartition, StaleCacheError, StoredState
 from infra.postgres.database import Connection, Pool
+from infra.postgres.sink import store_errors
 from schemas.http.idempotency import KeyState
 
 _POSITION = (
@@ -31,6 +32,12 @@ _SAVE_OUTCOMES = (
     "INSERT INTO command_outcomes (command_id, domain, body) "
     "SELECT c, $2, b FROM unnest($1::uuid[], $3::bytea[]) AS t(c, b) "
     "ON CONFLICT (command_id) DO NOTHING"
+)
+_BEGIN = (
+    "INSERT INTO idempotency_keys AS k (command_id, fingerprint) VALUES ($1, $2) "
+    "ON CONFLICT (command_id) DO UPDATE SET started_at = "
+    "CASE WHEN k.started_at < now() - $3::interval THEN now() ELSE k.started_at END "
+    "RETURNING fingerprint, finished, started_at = now() AS ours"
 )
 _CLAIM = (
     "INSERT INTO claims AS c (kind, digest, command_id) "
@@ -148,22 +155,17 @@ class PostgresIdempotency:
         self._lease = lease
 
     async def begin(self, command_id: str, fingerprint: str) -> KeyState:
-        row = await self._pool.fetchrow(
-            "INSERT INTO idempotency_keys AS k (command_id, fingerprint) VALUES ($1, $2) "
-            "ON CONFLICT (command_id) DO UPDATE SET started_at = "
-            "CASE WHEN k.started_at < now() - $3::interval THEN now() ELSE k.started_at END "
-            "RETURNING fingerprint, finished, started_at = now() AS ours",
-            command_id,
-            fingerprint,
-            self._lease,
-        )
+        async with store_errors():
+            row = await self._pool.fetchrow(_BEGIN, command_id, fingerprint, self._lease)
         if row is None or row["fingerprint"] == fingerprint:
             running = row is not None and not row["finished"] and not row["ours"]
             return KeyState.RUNNING if running else KeyState.FREE
         return KeyState.OTHER_REQUEST
 
     async def finish(self, command_id: str) -> None:
-        await self._pool.execute(
-            "UPDATE idempotency_keys SET finished = true WHERE command_id = $1 AND NOT finished",
-            command_id,
-        )
+        async with store_errors():
+            await self._pool.execute(
+                "UPDATE idempotency_keys SET finished = true "
+                "WHERE command_id = $1 AND NOT finished",
+                command_id,
+            )

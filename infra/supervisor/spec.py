@@ -40,7 +40,7 @@ class ProcessSpec:
     ready_check: ReadyCheck | None = None
     stop_signal: int = signal.SIGTERM
     stop_timeout_s: float = 10.0
-    start_timeout_s: float = 60.0
+    start_timeout_s: float = 240.0
     depends_on: tuple[str, ...] = ()
     restart: bool = True
 

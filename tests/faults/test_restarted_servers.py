@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.conftest import Servers
 from tests.faults.rounds import SEEDS, under_load
@@ -26,3 +27,21 @@ async def test_a_killed_server_loses_and_doubles_nothing(
         await control.kill(name)
 
     await under_load(streamhub, api, backstage, seed, kill)
+
+
+async def test_a_store_that_lost_everything_is_filled_again(
+    streamhub: StreamHub, api: Api, backstage: Backstage
+) -> None:
+    """R2: the store's own position is the truth; one that went back is caught up from the log."""
+    namespace = backstage.core.settings.namespace
+    before = streamhub.pid("projections")
+
+    async def forget(workload: Workload) -> None:
+        await workload.reached(0.3)
+        async with Redis.from_url(backstage.core.places.redis) as redis:
+            keys = [key async for key in redis.scan_iter(f"{namespace}*", count=1000)]
+            assert keys
+            await redis.delete(*keys)
+
+    await under_load(streamhub, api, backstage, 1, forget)
+    assert streamhub.pid("projections") != before, "the worker never noticed"

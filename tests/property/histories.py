@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
 from commands.aggregate import Aggregate
-from commands.comments import COMMENT
+from commands.comments import COMMENT, COMMENT_LIKE, COMMENT_REPORT
+from commands.engagement import LIKE, SHARES, VIEWS
+from commands.follows import FOLLOW
+from commands.moderation import MODERATION_CASE
 from commands.router import AGGREGATES
 from commands.sessions import SESSION
 from commands.users import USER
@@ -22,6 +26,7 @@ from tests.unit.commands.test_comments import POST
 from tests.unit.commands.test_sessions import START
 from tests.unit.commands.test_users import REGISTER
 from tests.unit.commands.test_videos import REQUEST, create
+from tests.unit.events.known import NOW
 
 #: Chance alone seldom brings to life what most commands are about.
 _BEGINNINGS: dict[str, Sequence[Command]] = {
@@ -30,6 +35,14 @@ _BEGINNINGS: dict[str, Sequence[Command]] = {
     VIDEO.name: [REQUEST, create()],
     COMMENT.name: [POST],
 }
+#: Aggregates whose events meet in a read model.
+THEMES = (
+    (COMMENT, COMMENT_REPORT, MODERATION_CASE),
+    (COMMENT, COMMENT_LIKE, COMMENT_REPORT),
+    (VIDEO, LIKE, VIEWS, SHARES, COMMENT),
+    (USER, FOLLOW, VIDEO, VIEWS),
+    AGGREGATES,
+)
 BEGINNINGS = tuple(command for beginning in _BEGINNINGS.values() for command in beginning)
 
 
@@ -43,9 +56,10 @@ def lives(draw: st.DrawFn, aggregate: Aggregate[Any], longest: int = 15) -> list
 @st.composite
 def histories(draw: st.DrawFn) -> list[Command]:
     """Return commands to several aggregates, one after another."""
-    chosen = draw(st.lists(st.sampled_from(AGGREGATES), min_size=1, max_size=6))
-    parts = [draw(lives(aggregate, longest=8)) for aggregate in chosen]
-    return [*BEGINNINGS, *(command for part in parts for command in part)]
+    theme = draw(st.sampled_from(THEMES))
+    wishes = commands(*(command for aggregate in theme for command in aggregate.commands))
+    # Hypothesis keeps lists short by itself; little happens in a short history.
+    return [*BEGINNINGS, *(draw(wishes) for _ in range(draw(st.integers(10, 30))))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,8 @@ async def decide(history: Sequence[Command], delivery: Delivery | None = None) -
     for part in (order[: delivery.restart_after], order[delivery.restart_after :]):
         for number in part:
             command_id = clock.id_from("command", str(number))
-            site.send(history[number], command_id, fingerprint=str(number))
+            at = NOW + timedelta(seconds=number)
+            site.send(history[number], command_id, fingerprint=str(number), at=at)
         await site.run()
         if delivery.forgetful:
             site.store.lose()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, StringConstraints
 
 from commands.router import ROUTER
 from events.base import Command, Event, Message
+from events.moderation import SubjectType
 from tests.unit.events.known import (
     ADA,
     BEN,
@@ -95,9 +96,14 @@ def messages(message_type: type[Message]) -> st.SearchStrategy[Any]:
 
 
 def _in_its_place(message: Message) -> Message:
-    """Let a comment stand under one video for ever, as it does."""
-    if {"comment_id", "video_id"} <= type(message).model_fields.keys():
+    """Let a comment stand under one video for ever, and be judged as what it is."""
+    fields = type(message).model_fields.keys()
+    if {"comment_id", "video_id"} <= fields:
         return message.model_copy(update={"video_id": VIDEO})
+    if "subject_type" in fields:
+        is_video = getattr(message, "subject_id", None) == VIDEO
+        kind = SubjectType.VIDEO if is_video else SubjectType.COMMENT
+        return message.model_copy(update={"video_id": VIDEO, "subject_type": kind})
     return message
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from commands.envelope import CommandEnvelope, command_record, read_outcome
 from commands.processor import CommandProcessor
@@ -49,13 +50,14 @@ class Site:
         fingerprint: str = "",
         reply_to: int | None = None,
         actor_id: str | None = ADA,
+        at: datetime = NOW,
     ) -> str:
         """Append a command; return its id. A fingerprint makes it one that may come again."""
         command_id = command_id or clock.new_id()
         envelope = CommandEnvelope(
             command=command,
             command_id=command_id,
-            time=NOW,
+            time=at,
             correlation_id=command_id,
             causation_id=command_id,
             fingerprint=fingerprint,
