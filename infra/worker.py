@@ -93,12 +93,15 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
             ends = LogEnds(core.places.kafka)
             stack.push_async_callback(ends.close)
             watchdog = Watchdog(workers, ends, core.settings.stall_seconds)
-            tasks.append(asyncio.create_task(watchdog.run()))
+            watching = asyncio.create_task(watchdog.run())
+            stack.callback(watching.cancel)
+            tasks.append(watching)
+        deciding: list[asyncio.Task[None]] = []
         if Role.COMMANDS in roles:
-            tasks.append(asyncio.create_task(_decide_for_ever(core, stopping)))
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            deciding.append(asyncio.create_task(_decide_for_ever(core, stopping)))
+        done, _ = await asyncio.wait([*tasks, *deciding], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
-        await _stop(workers, tasks)
+        await _stop(workers, deciding)
         for task in done:
             task.result()
 
@@ -111,14 +114,11 @@ def _stream_workers(core: Core, readers: Sequence[BatchReader]) -> list[StreamWo
     return [StreamWorker(core.places.kafka, reader) for reader in readers]
 
 
-async def _stop(workers: Sequence[StreamWorker], tasks: Sequence[asyncio.Future[Any]]) -> None:
+async def _stop(workers: Sequence[StreamWorker], deciding: Sequence[asyncio.Task[None]]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
-            await asyncio.gather(
-                *(task for task in tasks if not task.done() and isinstance(task, asyncio.Task)),
-                return_exceptions=True,
-            )
+            stops = [worker.stop() for worker in workers]
+            await asyncio.gather(*stops, *deciding, return_exceptions=True)
 
 
 async def _readers(

@@ -240,7 +240,8 @@ def _faust_app(bootstrap: str, name: str, instance: str) -> faust.App:
         broker_rebalance_timeout=60.0,
         broker_heartbeat_interval=3.0,
         broker_max_poll_interval=1800.0,
-        stream_buffer_maxsize=16,
+        # What waits in Kafka meanwhile comes in one larger fetch, hence in one step.
+        stream_buffer_maxsize=1,
         stream_wait_empty=True,
         table_standby_replicas=0,
         topic_disable_leader=True,

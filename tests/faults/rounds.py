@@ -31,24 +31,14 @@ async def under_load(
     Nobody helps: the clients retry, the supervisor restarts, and in the end the lag is zero, the
     log is sound, and the four stores agree with it.
     """
-    import time
-
-    t0 = time.monotonic()
     workload = await prepare_workload(api, backstage, seed)
-    t1 = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(workload.run())
         tasks.create_task(_wait_for(fault(workload)))
-    t2 = time.monotonic()
     await settled(backstage.core, _SETTLED_TIMEOUT_S)
-    t3 = time.monotonic()
     log = await check_everything(backstage.core)
     workload.check(log, fold(log))
     await streamhub.wait_ready("api", "commands", "projections", "processors")
-    t4 = time.monotonic()
-    open("/tmp/faults/times", "a").write(
-        f"prepare {t1 - t0:.1f} work {t2 - t1:.1f} settle {t3 - t2:.1f} check {t4 - t3:.1f} retries {dict(workload.retries)} events {len(log.events)}\n"
-    )
     return workload
 
 
