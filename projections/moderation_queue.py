@@ -1,4 +1,8 @@
-"""The moderation queue: what models doubt and viewers report, and what became of it (Postgres)."""
+"""The moderation queue: what models doubt and viewers report, and what became of it (Postgres).
+
+Scores and decisions stand in another topic than reports, and nobody knows which is read first. So
+each topic's events fill columns of their own, and whether a case is open follows from the times.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterable
 
 from events.base import Recorded
 from events.comments import CommentReported
-from events.moderation import ContentReviewed, ContentScored, ModerationAction, SubjectType
+from events.moderation import ContentReviewed, ContentScored, SubjectType
 from projections.declaration import Change, Increment, Projection, Put, Store, Table
 
 MODERATION_CASES = Table(
@@ -19,16 +23,22 @@ MODERATION_CASES = Table(
         "score": "double precision",
         "flagged": "boolean NOT NULL DEFAULT false",
         "action": "text",
-        "is_open": "boolean NOT NULL DEFAULT false",
         "decision": "text",
         "reviewer_id": "uuid",
         "note": "text",
         "report_count": "bigint NOT NULL DEFAULT 0",
-        "opened_at": "timestamptz",
+        "scored_at": "timestamptz",
+        "reported_at": "timestamptz",
         "decided_at": "timestamptz",
     },
     key=("subject_id",),
-    indexes=("(is_open, opened_at)", "(subject_type, opened_at)"),
+    indexes=("((greatest(scored_at, reported_at)))",),
+)
+#: Cases with the time at which each was last opened, and whether it waits for a reviewer.
+CASES = (
+    "(SELECT *, greatest(scored_at, reported_at) AS opened_at, "
+    "coalesce(greatest(CASE WHEN action = 'review' THEN scored_at END, reported_at) "
+    "> coalesce(decided_at, '-infinity'), false) AS is_open FROM moderation_cases) AS cases"
 )
 
 
@@ -46,8 +56,7 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
                     "score": event.score,
                     "flagged": event.flagged,
                     "action": event.action,
-                    "is_open": event.action is ModerationAction.REVIEW,
-                    "opened_at": at,
+                    "scored_at": at,
                 },
             )
         case CommentReported():
@@ -57,8 +66,7 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
                 {
                     "subject_type": SubjectType.COMMENT,
                     "video_id": event.video_id,
-                    "is_open": True,
-                    "opened_at": at,
+                    "reported_at": at,
                 },
             )
             yield Increment("moderation_cases", (event.comment_id,), {"report_count": 1})
@@ -67,7 +75,6 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
                 "moderation_cases",
                 (event.subject_id,),
                 {
-                    "is_open": False,
                     "decision": event.decision,
                     "reviewer_id": event.reviewer_id,
                     "note": event.note,

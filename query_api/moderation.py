@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 
 from events.users import Role
-from projections.moderation_queue import MODERATION_QUEUE
+from projections.moderation_queue import CASES, MODERATION_QUEUE
 from query_api.reading import Queries, fresh
 from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller
@@ -55,7 +55,7 @@ async def queue(
     found = await sorted_page(
         services.rows,
         columns="*",
-        source="FROM moderation_cases WHERE opened_at IS NOT NULL "
+        source=f"FROM {CASES} WHERE opened_at IS NOT NULL "
         "AND ($1::boolean IS NULL OR is_open = $1) AND ($2::text IS NULL OR subject_type = $2)",
         arguments=(wanted, subject_type),
         sort=Sort.chosen(sort, _SORTS),

@@ -142,7 +142,7 @@ async def read_interleaved(
     return rows_of(sink)
 
 
-@examples(40)
+@examples(25)
 @given(histories(), st.lists(st.integers(0, 15), max_size=60))
 def test_the_order_of_partitions_does_not_matter(history: list[Command], order: list[int]) -> None:
     site = asyncio.run(decide(history))

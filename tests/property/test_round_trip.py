@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -75,7 +75,10 @@ def test_a_command_comes_back_as_it_went(command_type: type[Command]) -> None:
     comes_back()
 
 
-@examples(200)
-@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.timezones()))
+ZONES = st.timedeltas(timedelta(hours=-12), timedelta(hours=14)).map(timezone)
+
+
+@examples(100)
+@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=ZONES))
 def test_a_moment_comes_back_from_its_text(moment: datetime) -> None:
     assert clock.from_text(clock.to_text(moment)) == moment

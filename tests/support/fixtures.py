@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from commands.users import ChangeRole
+from events.users import Role
 from infra.native.catalogue import SERVERS
 from tests.conftest import Servers
 from tests.support.api import Api, Person, sign_up
@@ -95,3 +97,25 @@ async def other(api: Api) -> Person:
 async def video(backstage: Backstage, person: Person) -> str:
     """The id of a public video of the person's that is ready."""
     return await backstage.ready_video(person)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def bystander(api: Api) -> Person:
+    """Somebody with an account whom no test changes."""
+    return await sign_up(api, "bystander")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def public_video(backstage: Backstage, bystander: Person) -> str:
+    """The id of a public video of the bystander's."""
+    return await backstage.ready_video(bystander, title="A public film")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def admin(api: Api, backstage: Backstage) -> Person:
+    """An admin."""
+    person = await sign_up(api, "admin")
+    await backstage.decide(ChangeRole(user_id=person.id, role=Role.ADMIN), person)
+    shown = await person.get(f"/users/{person.id}")
+    assert shown.data["role"] == "admin"
+    return await person.sign_in()

@@ -43,6 +43,7 @@ COMMAND_TIMEOUT_S = 5.0
 #: Longer than users wait, for tests run on busy machines.
 CONSISTENCY_TIMEOUT_S = 6.0
 _READY_TIMEOUT_S = 60.0
+_SHOWN_CHARACTERS = 400
 
 
 class StreamHub:
@@ -153,11 +154,11 @@ class StreamHub:
         self._supervisor.shutdown()
 
     def log_tails(self) -> str:
-        """Return the end of every log, for the report of a failed test."""
+        """Return the end of every log, long lines cut, for the report of a failed test."""
         return "\n".join(
-            f"--- {name}\n{tail(self.log_file(name))}"
+            f"--- {name}\n"
+            + "\n".join(line[:_SHOWN_CHARACTERS] for line in tail(self.log_file(name)).splitlines())
             for name in PROCESSES
-            if self.log_file(name).exists()
         )
 
 

@@ -37,14 +37,15 @@ class Backstage:
         self.core = core
         self.bus = bus
 
-    async def decide(self, command: Command, actor_id: str | None = None) -> CommandDecided:
-        """Have a command decided that no route sends; fails when it is refused."""
+    async def decide(self, command: Command, for_whom: Person | None = None) -> CommandDecided:
+        """Have a command decided that no route sends, and let a person know; never refused."""
         command_id = clock.new_id()
-        envelope = CommandEnvelope(
-            command, command_id, clock.now(), command_id, command_id, actor_id=actor_id
-        )
+        envelope = CommandEnvelope(command, command_id, clock.now(), command_id, command_id)
         outcome = await self.bus.send(envelope)
         assert outcome.refusal is None, outcome.refusal
+        if for_whom is not None:
+            place = outcome.position
+            for_whom.saw(consistency.encode({(place.domain, place.partition): place.offset}))
         return outcome
 
     async def ready_video(self, person: Person, **described: Any) -> str:
@@ -53,14 +54,10 @@ class Backstage:
         await self.core.keys.load([person.id])
         await self.decide(_upload(video_id, person.id))
         outcomes = await asyncio.gather(
-            self.decide(_create(video_id, person.id, described)),
-            self.decide(completed(video_id, described.get("duration", 60.0))),
+            self.decide(_create(video_id, person.id, described), person),
+            self.decide(completed(video_id, described.get("duration", 60.0)), person),
         )
-        for outcome in outcomes:
-            assert outcome.event_count == 1, outcome
-            place = outcome.position
-            seen = {(place.domain, place.partition): place.offset}
-            person.saw(consistency.encode(seen))
+        assert [outcome.event_count for outcome in outcomes] == [1, 1]
         return video_id
 
 

@@ -60,31 +60,26 @@ def case_after(subject_id: str, *events: Event) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("action", list(ModerationAction))
-def test_only_what_a_model_doubts_waits_for_a_reviewer(action: ModerationAction) -> None:
+def test_a_score_is_kept_with_its_time(action: ModerationAction) -> None:
     row = case_after(VIDEO, scored(action))
-    assert row["is_open"] is (action is ModerationAction.REVIEW)
     assert (row["subject_type"], row["model"], row["score"]) == ("video", "image", 0.8)
-    assert (row["action"], row["opened_at"]) == (action, NOW)
+    assert (row["action"], row["scored_at"]) == (action, NOW)
+    assert (row["reported_at"], row["decided_at"]) == (None, None)
 
 
-def test_a_reported_comment_waits_for_a_reviewer() -> None:
+def test_reports_are_counted_with_the_time_of_the_last() -> None:
     row = case_after(COMMENT, reported(), reported(BEN))
-    assert (row["is_open"], row["report_count"]) == (True, 2)
+    assert (row["report_count"], row["reported_at"]) == (2, LATER)
     assert (row["subject_type"], row["video_id"]) == ("comment", VIDEO)
 
 
-def test_a_decision_closes_the_case() -> None:
+def test_a_decision_is_kept_with_its_time() -> None:
     row = case_after(VIDEO, scored(ModerationAction.REVIEW), reviewed(VIDEO, SubjectType.VIDEO))
-    assert row["is_open"] is False
     assert (row["decision"], row["reviewer_id"], row["note"]) == ("approve", BEN, "Fine")
-    assert (row["opened_at"], row["decided_at"]) == (NOW, LATER)
+    assert (row["scored_at"], row["decided_at"]) == (NOW, LATER)
 
 
-def test_a_report_after_a_decision_opens_the_case_again() -> None:
-    row = case_after(COMMENT, reviewed(COMMENT, SubjectType.COMMENT), reported())
-    assert row["is_open"] is True
-
-
-def test_a_decision_closes_a_case_that_was_only_reported() -> None:
-    row = case_after(COMMENT, reported(), reviewed(COMMENT, SubjectType.COMMENT))
-    assert (row["is_open"], row["report_count"]) == (False, 1)
+def test_it_does_not_matter_whether_a_report_or_a_decision_is_read_first() -> None:
+    report, decision = recorded(reported()), recorded(reviewed(COMMENT, SubjectType.COMMENT), 1)
+    there = rows_after(MODERATION_QUEUE, report, decision)
+    assert there == rows_after(MODERATION_QUEUE, decision, report)
