@@ -38,6 +38,7 @@ class CommentPlace:
 
     comment_id: str
     video_id: str
+    deleted: bool = False
 
 
 class Directory(Protocol):
@@ -62,7 +63,7 @@ class Directory(Protocol):
         """Return the creator of a video, or None when the caller may not see it."""
 
     async def comment(self, comment_id: str) -> CommentPlace | None:
-        """Return where a comment that is not deleted stands."""
+        """Return where a comment stands, or stood until it was deleted."""
 
 
 class Passwords(Protocol):

@@ -93,7 +93,7 @@ async def edit_comment(
 async def delete_comment(comment_id: UUID, commander: RequestCommander) -> Envelope[CommentAnswer]:
     """Take a comment back; its replies stay. For its author or an admin."""
     actor_id = commander.caller.user_id
-    place = await _place(commander, comment_id)
+    place = await _place(commander, comment_id, even_deleted=True)
     outcome = await commander.execute(
         DeleteComment(
             comment_id=place.comment_id,
@@ -137,10 +137,15 @@ async def report_comment(
     return Envelope(data=CommentReported.model_validate(outcome.answer), meta=commander.meta)
 
 
-async def _place(commander: Commander, comment_id: UUID) -> CommentPlace:
-    """Return where the comment stands; raises NotFound."""
+async def _place(
+    commander: Commander, comment_id: UUID, *, even_deleted: bool = False
+) -> CommentPlace:
+    """Return where the comment stands; raises NotFound.
+
+    A retried removal must reach the one that decided it, although the comment is gone by now.
+    """
     place = await commander.services.directory.comment(str(comment_id))
-    if place is None:
+    if place is None or (place.deleted and not even_deleted):
         raise NotFound("No such comment", code="COMMENT_NOT_FOUND")
     await require_video(commander, place.video_id)
     return place

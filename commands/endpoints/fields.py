@@ -10,7 +10,8 @@ from uuid import UUID
 import nh3
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 
-_TAG = re.compile(r"<[^>]*>")
+#: What a browser would take for a tag or a comment; "1 < 2" is none.
+_TAG = re.compile(r"<[/!?A-Za-z][^>]*>")
 #: Passes after which a text must be free of markup; honest texts need two.
 _MAX_NESTED_HTML = 5
 

@@ -112,6 +112,12 @@ async def watch(video_id: UUID, page: Page) -> HTMLResponse:
     )
 
 
+@router.get("/favicon.ico")
+async def favicon(page: Page) -> FileResponse:
+    """Return the page's icon to browsers that ask for it by its old name."""
+    return _file(page, "icon.svg", _ASK_AGAIN)
+
+
 @router.get("/static/{name}")
 async def current_file(name: str, page: Page) -> FileResponse:
     """Return a file of the page as it is now, whatever its version."""

@@ -67,8 +67,8 @@ class PostgresDirectory:
     async def comment(self, comment_id: str) -> CommentPlace | None:
         row = await self._find(
             COMMENT_THREADS,
-            "SELECT id, video_id FROM comments "
-            "WHERE id = $1 AND created_at IS NOT NULL AND NOT is_deleted",
+            "SELECT id, video_id, is_deleted FROM comments "
+            "WHERE id = $1 AND created_at IS NOT NULL",
             comment_id,
         )
-        return row and CommentPlace(str(row["id"]), str(row["video_id"]))
+        return row and CommentPlace(str(row["id"]), str(row["video_id"]), row["is_deleted"])

@@ -318,7 +318,13 @@ async def opensearch_differences(core: Core, world: World) -> list[str]:
 async def _documents(core: Core, index: str) -> dict[str, dict[str, Any]]:
     url = f"{core.places.opensearch}/{core.settings.namespace}{index}/_search"
     async with httpx.AsyncClient(timeout=30.0) as client:
-        response = await client.post(url, json={"size": 20_000, "query": {"match_all": {}}})
-    assert response.status_code == 200, response.text
-    hits = response.json()["hits"]["hits"]
-    return {hit["_id"]: hit["_source"] for hit in hits}
+        found: dict[str, dict[str, Any]] = {}
+        body: dict[str, Any] = {"size": 10_000, "sort": ["id"], "query": {"match_all": {}}}
+        while True:
+            response = await client.post(url, json=body)
+            assert response.status_code == 200, response.text
+            hits = response.json()["hits"]["hits"]
+            found |= {hit["_id"]: hit["_source"] for hit in hits}
+            if len(hits) < body["size"]:
+                return found
+            body["search_after"] = hits[-1]["sort"]

@@ -318,6 +318,17 @@ async def test_a_processor_with_a_lost_cache_folds_the_log_again() -> None:
     assert len(site.events("follows")) == 1
 
 
+async def test_the_cache_stands_behind_the_last_records_that_were_written() -> None:
+    site = Site(domains=["follows"])
+    for command in (FOLLOW, UNFOLLOW):
+        site.send(command)
+    await site.run()
+    last = site.events("follows")[-1]
+    position = site.store.positions[DomainPartition("follows", last.source.partition)]
+    outcomes = site.broker.records("outcomes.follows")
+    assert position == CachePosition(last.offset + 1, outcomes[-1].offset + 1, last.offset)
+
+
 class ContestedStore(MemoryStateStore):
     """Another owner writes just before each of our saves."""
 
