@@ -16,7 +16,7 @@ from infra.kafka.command_log import GROUP as COMMANDS_GROUP
 from infra.supervisor.client import SupervisorClient
 
 API = "api"
-_TIMEOUT_S = 90.0
+_TIMEOUT_S = 180.0
 _POLL_S = 0.05
 _PROJECTION_GROUPS = "streamhub-projections-"
 

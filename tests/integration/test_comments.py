@@ -85,8 +85,9 @@ async def test_a_comment_is_liked_and_reported_once(
     word = {"decision": "reject", "subjectType": "comment", "note": "spam indeed"}
     assert (await moderator.post(f"/moderation/review/{comment}", word)).status == 200
 
-    async def hidden() -> None:
+    async def hidden() -> bool:
         assert (await other.get(f"/comments/{comment}")).status == 404
+        return True
 
     await eventually("the comment hidden", hidden, 30)
     assert (await person.get(f"/comments/{comment}")).data["isHidden"] is True
@@ -113,8 +114,9 @@ async def test_a_toxic_comment_is_hidden_by_the_model(
     toxic = await posted(person, video, TOXIC)
     other.saw(person.seen)
 
-    async def hidden() -> None:
+    async def hidden() -> bool:
         assert (await other.get(f"/comments/{toxic}")).status == 404
+        return True
 
     await eventually("the comment hidden", hidden, 30)
     assert (await person.get(f"/comments/{toxic}")).data["isHidden"] is True
@@ -146,8 +148,9 @@ async def test_a_blocked_video_goes_until_a_reviewer_gives_it_back(
     await backstage.decide(score, person)
     other.saw(person.seen)
 
-    async def gone() -> None:
+    async def gone() -> bool:
         assert (await other.get(f"/videos/{video}")).status == 404
+        return True
 
     await eventually("the video blocked", gone, 30)
     assert (await person.get(f"/videos/{video}")).data["blocked"] is True
@@ -155,8 +158,9 @@ async def test_a_blocked_video_goes_until_a_reviewer_gives_it_back(
     word = {"decision": "approve", "subjectType": "video"}
     assert (await moderator.post(f"/moderation/review/{video}", word)).status == 200
 
-    async def back() -> None:
+    async def back() -> bool:
         assert (await other.get(f"/videos/{video}")).status == 200
+        return True
 
     await eventually("the video back", back, 30)
 
