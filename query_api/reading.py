@@ -19,7 +19,7 @@ class Rows(Protocol):
     """Postgres, read only; parameters are always bound, never pasted."""
 
     async def fetch(self, query: str, *arguments: Any) -> Sequence[Row]:
-        """Return all rows; Unavailable is raised when the database is away."""
+        """Return all rows; ValueError for a value that is none of its type, or Unavailable."""
 
     async def fetchrow(self, query: str, *arguments: Any) -> Row | None:
         """Return the first row."""

@@ -67,13 +67,17 @@ async def sorted_page(
             f"(${count + 1}::text::{sort.kind}, ${count + 2}::text::uuid)"
         )
         extra = _cursor_arguments(page.cursor)
-    found = await rows.fetch(
+    statement = (
         f"SELECT {columns}, ({sort.expression})::text AS sort_value, {identity} AS sort_id "
         f"{source}{after} ORDER BY {sort.expression} {direction}, {identity} {direction} "
-        f"LIMIT {page.limit} OFFSET {page.offset}",
-        *arguments,
-        *extra,
+        f"LIMIT {page.limit} OFFSET {page.offset}"
     )
+    try:
+        found = await rows.fetch(statement, *arguments, *extra)
+    except ValueError:
+        if page.cursor is None:
+            raise
+        raise Invalid.field("cursor", "is not a cursor of this list") from None
     total = await rows.fetchrow(f"SELECT count(*) AS total {source}", *arguments)
     full = len(found) == page.limit
     next_cursor = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import asyncpg
+
 from infra.postgres.database import Pool
 from infra.postgres.sink import store_errors
 from query_api.reading import Row
@@ -18,7 +20,10 @@ class PostgresRows:
 
     async def fetch(self, query: str, *arguments: Any) -> Sequence[Row]:
         async with store_errors():
-            return cast("Sequence[Row]", await self._pool.fetch(query, *arguments))
+            try:
+                return cast("Sequence[Row]", await self._pool.fetch(query, *arguments))
+            except asyncpg.DataError as error:
+                raise ValueError(str(error)) from error
 
     async def fetchrow(self, query: str, *arguments: Any) -> Row | None:
         async with store_errors():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 from infra.native.stack import NativeStack, ServerStatus
+from infra.supervisor.client import SupervisorClient
 from tests.conftest import Servers
 from tests.support.waiting import eventually
 
@@ -17,10 +20,21 @@ class ServerControl:
 
     def __init__(self, servers: Servers) -> None:
         self._stack: NativeStack = servers._stack
+        self._supervisor = SupervisorClient(self._stack._data_dir)
 
     def status(self, name: str) -> ServerStatus:
         """Return how a server is."""
         return next(status for status in self._stack.status() if status.name == name)
+
+    @contextlib.contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """Let a server be away for a while, shut down in the orderly way."""
+        self._supervisor.stop(name)
+        try:
+            yield
+        finally:
+            self._supervisor.restart(name)
+            self._supervisor.wait_ready([name], _BACK_TIMEOUT_S, lambda _name: None)
 
     async def kill(self, name: str) -> None:
         """Kill a server and wait until it serves again."""
