@@ -12,7 +12,7 @@ import typer
 from pydantic import SecretStr
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from infra.cli import app
+from infra.cli.main import app
 from infra.settings import Settings
 from infra.worker import Role
 from tests.architecture.tree import table_rows

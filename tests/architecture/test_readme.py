@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from infra import metrics
 from infra.app_processes import PROCESSES
-from infra.cli import app as cli
+from infra.cli.main import app as cli
 from infra.http.app import create_app
 from infra.native.catalogue import SERVERS
 from infra.settings import Settings

@@ -1,0 +1,39 @@
+"""``streamhub``: the one command of operators and developers."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from events.errors import StreamHubError
+from infra.cli import projections, running, schemas, servers, topics, users
+from infra.cli.console import complain
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="StreamHub: an event-sourced video-streaming backend on Kafka.",
+)
+app.add_typer(running.app)
+app.add_typer(servers.app, name="infra", help="The native servers.")
+app.add_typer(topics.app, name="topics", help="The topics of the log.")
+app.add_typer(projections.app, name="projections", help="The read models.")
+app.add_typer(users.app, name="users", help="Accounts, for operators.")
+app.add_typer(schemas.app, name="schemas", help="The published contract.")
+
+
+def main() -> None:
+    """Run a command; what goes wrong is one line and exit code 1, wrong usage is 2."""
+    try:
+        app()
+    except ValidationError as error:
+        for problem in error.errors():
+            field = "_".join(str(part) for part in problem["loc"]).upper()
+            complain(f"STREAMHUB_{field}: {problem['msg']}" if field else str(problem["msg"]))
+        sys.exit(1)
+    except StreamHubError as error:
+        complain(f"{error.code}: {error.message}")
+        sys.exit(1)

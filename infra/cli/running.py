@@ -1,0 +1,112 @@
+"""``streamhub up``, ``down``, ``serve``, ``worker``, ``demo``: what runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.cli.console import out, run, show_progress
+from infra.logs import configure_logs
+from infra.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def up(
+    clip: Annotated[Path | None, typer.Option(help="A film of yours for the main job.")] = None,
+    demo: Annotated[bool, typer.Option(help="Run the main job when all is up.")] = True,
+) -> None:
+    """Start everything in the background, run the main job and show what each store holds.
+
+    Example: streamhub up --clip film.mp4
+    """
+    from infra.demo import run_demo
+    from infra.everything import start_everything
+
+    settings = Settings()
+    url = start_everything(settings, show_progress)
+    if demo:
+        run(run_demo(settings, url, clip, out))
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; the data stays.
+
+    Example: streamhub down
+    """
+    from infra.places import native_stack
+
+    native_stack(Settings()).down()
+    out.print("stopped")
+
+
+@app.command()
+def serve() -> None:
+    """Answer commands and queries over HTTP until stopped.
+
+    Example: streamhub serve
+    """
+    import uvicorn
+
+    from infra.http.app import create_app
+
+    settings = Settings()
+    configure_logs("api", settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,
+        server_header=False,
+    )
+
+
+@app.command()
+def worker(
+    roles: Annotated[
+        list[str],
+        typer.Argument(
+            help="commands, projections, projections-postgres|redis|clickhouse|opensearch, "
+            "processors, transcode, moderate, verdicts"
+        ),
+    ],
+) -> None:
+    """Do background work until stopped: any subset of roles in one process.
+
+    Example: streamhub worker commands projections
+    """
+    from infra.worker import Role, run_worker
+
+    try:
+        wanted = [Role(role) for role in roles]
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; known roles: {', '.join(Role)}") from None
+    settings = Settings()
+    configure_logs("-".join(["worker", *roles]), settings.log_level)
+    run(run_worker(settings, wanted))
+
+
+@app.command()
+def demo(
+    clip: Annotated[
+        Path | None, typer.Option(help="A film of yours instead of a made one.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Where the API answers.")] = "",
+) -> None:
+    """Run the main job over HTTP and show what each store and the log then hold.
+
+    Example: streamhub demo --clip film.mp4
+    """
+    from infra.app_processes import api_port
+    from infra.demo import run_demo
+
+    settings = Settings()
+    base = url or f"http://{settings.host}:{api_port(settings)}"
+    run(run_demo(settings, base, clip, out))
