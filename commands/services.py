@@ -13,7 +13,7 @@ from commands.envelope import CommandEnvelope
 from commands.ports import CommandBus
 from events import clock
 from events.base import Command
-from events.errors import Conflict, Invalid, Unprocessable
+from events.errors import Conflict, Invalid, Unavailable, Unprocessable
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing
 from events.users import Role
@@ -193,23 +193,30 @@ class Commander:
         self, command: Command, command_id: str, fingerprint: str
     ) -> CommandDecided:
         """Have a command decided under an id of the caller's choice."""
-        if self._key is not None:
-            await self._begin(command_id, fingerprint)
-        outcome = await self.services.bus.send(
-            CommandEnvelope(
-                command=command,
-                command_id=command_id,
-                time=self._time,
-                correlation_id=self._request.state.correlation_id,
-                causation_id=command_id,
-                fingerprint=fingerprint,
-                actor_id=self.caller.identity,
-                traceparent=self._request.headers.get("traceparent"),
-            )
+        envelope = CommandEnvelope(
+            command=command,
+            command_id=command_id,
+            time=self._time,
+            correlation_id=self._request.state.correlation_id,
+            causation_id=command_id,
+            fingerprint=fingerprint,
+            actor_id=self.caller.identity,
+            traceparent=self._request.headers.get("traceparent"),
         )
-        if self._key is not None:
-            await self.services.idempotency.finish(command_id)
-        return self._accept(outcome)
+        if self._key is None:
+            return self._accept(await self.services.bus.send(envelope))
+        return self._accept(await self._send_once(envelope))
+
+    async def _send_once(self, envelope: CommandEnvelope) -> CommandDecided:
+        """Send the command of a request that has a key; other tries of it wait meanwhile."""
+        await self._begin(envelope.command_id, envelope.fingerprint)
+        try:
+            outcome = await self.services.bus.send(envelope)
+        except Unavailable:
+            await self.services.idempotency.release(envelope.command_id)
+            raise
+        await self.services.idempotency.finish(envelope.command_id)
+        return outcome
 
     def _accept(self, outcome: CommandDecided) -> CommandDecided:
         place = outcome.position

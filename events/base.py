@@ -22,7 +22,8 @@ Id = Annotated[
 class Message(BaseModel):
     """What events and commands share: immutable data with a stored name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error that quotes what it was given would carry personal data into logs and dead letters.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
@@ -38,7 +39,7 @@ class Event(Message):
     """A past fact. Never rewritten; old versions are lifted by upcasters when they are read."""
 
     # A reader that is one release behind must not choke on a field that it does not know yet.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Command(Message):
@@ -53,11 +54,13 @@ class Command(Message):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Metadata:
     """What the log knows of an event besides its data (CloudEvents attributes and our own).
 
     ``time`` is when the command was issued, UTC; ``stream_version`` counts from 1 in its stream.
+    Nobody changes it; like all that is made once a record, it is not frozen, for freezing triples
+    the time of making it.
     """
 
     event_id: str
@@ -80,9 +83,9 @@ class TopicPartition:
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recorded:
-    """An event as it stands in the log."""
+    """An event as it stands in the log; nobody changes it."""
 
     event: Event
     metadata: Metadata

@@ -34,6 +34,8 @@ _WAITING_BATCHES = 4
 MAX_TRIES = 3
 FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 30.0
+#: Nobody waits for a rule by the millisecond.
+PACE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class ReactionReader:
         dead_letters: DeadLetters,
     ) -> None:
         self.name = reaction.name
+        self.pace_s = PACE_S
         self._reaction = reaction
         self._store = positions
         self._keys = keys

@@ -25,9 +25,14 @@ class Batch:
 
 
 class BatchReader(Protocol):
-    """Whatever reads partitions from a position that it keeps itself."""
+    """Whatever reads partitions from a position that it keeps itself.
+
+    ``pace_s`` is the least time between two batches while little comes: what arrives meanwhile is
+    one batch and costs what one costs. What comes after a pause is handed over at once.
+    """
 
     name: str
+    pace_s: float
 
     def topics(self) -> frozenset[str]:
         """Return the topics that it reads."""

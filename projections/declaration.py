@@ -19,8 +19,9 @@ from schemas.catalogue import DOMAINS
 
 Key = tuple[Any, ...]
 
+# Changes are made by the hundred thousand and never changed; freezing them would triple the cost.
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Put:
     """Set these columns of a row, which is made where it is missing."""
 
@@ -29,7 +30,7 @@ class Put:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Increment:
     """Add to counters of a row, which is made where it is missing."""
 
@@ -38,7 +39,7 @@ class Increment:
     amounts: Mapping[str, int | float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Remove:
     """Remove a row."""
 
@@ -46,7 +47,7 @@ class Remove:
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Append:
     """Add a row to a table that only grows."""
 
@@ -54,7 +55,7 @@ class Append:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RedisCommand:
     """A command of Redis; increments of the same counter in a batch are summed up."""
 

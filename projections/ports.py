@@ -46,9 +46,13 @@ class PositionMoved(StreamHubError):
 
 
 class Sink(Protocol):
-    """A store that applies steps: changes and position together, each step once (R1)."""
+    """A store that applies steps: changes and position together, each step once (R1).
+
+    ``pace_s`` is how long steps may gather: the dearer one is, the longer.
+    """
 
     store: Store
+    pace_s: float
 
     async def prepare(self, projections: Sequence[Projection]) -> None:
         """Make the tables of these projections where they are missing."""

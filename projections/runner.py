@@ -71,6 +71,7 @@ class Runner:
         dead_letter_cap: float,
     ) -> None:
         self.name = name
+        self.pace_s = sink.pace_s
         self.projections = tuple(projections)
         self._sink = sink
         self._keys = keys

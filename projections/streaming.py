@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 FETCH_WAIT_MS = 500
 #: Records that one message carries at most; it bounds a step of a sink.
 BATCH_RECORDS = 5_000
+#: From here up a batch is worth its costs, and the next one need not wait for company.
+FULL_RECORDS = 1_000
 COMMIT_INTERVAL_S = 1.0
 #: More than a batch makes: between batches there is little to look at.
 COLLECT_AFTER_OBJECTS = 200_000
@@ -93,6 +95,8 @@ class BatchConsumer(driver.Consumer):
 
     reader: BatchReader
     _ends: dict[TP, int]
+    #: When the next fetch may begin, by the clock of the loop.
+    _due: float = 0.0
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         self.reader = cast("BatchTransport", self.transport).reader
@@ -108,6 +112,7 @@ class BatchConsumer(driver.Consumer):
         self._ends.update(offsets)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
+        await asyncio.sleep(max(0.0, self._due - self.loop.time()))
         records, active = await self._wait_next_records(timeout)
         if not self.flow_active:
             return
@@ -117,6 +122,8 @@ class BatchConsumer(driver.Consumer):
             if position > self._ends.get(tp, 0) and (active is None or tp in active)
         }
         if batches:
+            if sum(len(batch.records) for batch in batches.values()) < FULL_RECORDS:
+                self._due = self.loop.time() + self.reader.pace_s
             self._ends.update({tp: batch.ends for tp, batch in batches.items()})
             tp, batch = next(iter(batches.items()))
             yield tp, self._message(tp, batch.ends - 1, list(batches.values()))

@@ -42,7 +42,7 @@ async def open_loop(
         nonlocal failed
         try:
             right = await request(number)
-        except OSError:
+        except (OSError, TimeoutError):
             right = False
         if right:
             latencies.append((time.perf_counter() - due) * 1000)

@@ -7,14 +7,13 @@ partition, and the outcome comes back in the transaction that decided it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from confluent_kafka import Message
 
 from commands.envelope import CommandEnvelope, command_record, read_outcome
 from commands.ports import OutcomePendingError
@@ -22,14 +21,13 @@ from events.errors import LogError, Unavailable
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing
 from infra import metrics
+from infra.kafka.appender import Appender
+from infra.kafka.replies import TailReader
 from schemas.catalogue import REPLIES, REPLY_PARTITIONS, domain_named
 
 log = structlog.get_logger(__name__)
 
-_SEND_TIMEOUT_S = 5.0
 _RETRY_AFTER_S = 2.0
-_FIRST_RETRY_S = 0.2
-_LAST_RETRY_S = 5.0
 
 
 class KafkaCommandBus:
@@ -41,32 +39,21 @@ class KafkaCommandBus:
         self._timeout_s = timeout_s
         self._partition = random.randrange(REPLY_PARTITIONS)  # noqa: S311 - spreads, hides nothing
         self._waiting: dict[str, list[asyncio.Future[CommandDecided]]] = defaultdict(list)
-        self._producer: AIOKafkaProducer | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._listening = asyncio.Event()
+        self._appender: Appender | None = None
+        self._replies: TailReader | None = None
 
     async def start(self) -> None:
         """Connect, and be ready to hear replies before the first command goes out."""
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            enable_idempotence=True,
-            acks="all",
-            compression_type="lz4",
-            linger_ms=0,
-            request_timeout_ms=int(_SEND_TIMEOUT_S * 1000),
-        )
-        await self._producer.start()
-        self._reader = asyncio.create_task(self._read_for_ever())
-        await self._listening.wait()
+        self._appender = Appender(self._bootstrap)
+        self._replies = TailReader(self._bootstrap, REPLIES, self._partition, self._deliver)
+        await self._replies.start()
 
     async def stop(self) -> None:
         """Disconnect; whoever still waits is told that the outcome is pending."""
-        if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
-        if self._producer is not None:
-            await self._producer.stop()
+        if self._appender is not None:
+            await self._appender.close()
+        if self._replies is not None:
+            await self._replies.close()
 
     async def send(self, envelope: CommandEnvelope) -> CommandDecided:
         future: asyncio.Future[CommandDecided] = asyncio.get_running_loop().create_future()
@@ -91,24 +78,14 @@ class KafkaCommandBus:
         await self._append(envelope, reply=False)
 
     async def _append(self, envelope: CommandEnvelope, *, reply: bool = True) -> None:
-        if self._producer is None:
+        if self._appender is None:
             raise Unavailable("The log is not connected", retry_after_s=_RETRY_AFTER_S)
         body, headers = command_record(envelope, self._keys)
         if reply:
             headers.append(("reply_to", str(self._partition).encode()))
         command = envelope.command
-        try:
-            async with asyncio.timeout(_SEND_TIMEOUT_S):
-                await self._producer.send_and_wait(
-                    domain_named(command.domain).commands,
-                    value=body,
-                    key=command.key().encode(),
-                    headers=headers,
-                )
-        except (KafkaError, TimeoutError) as error:
-            raise Unavailable(
-                "The log cannot be reached", code="LOG_UNAVAILABLE", retry_after_s=_RETRY_AFTER_S
-            ) from error
+        topic = domain_named(command.domain).commands
+        await self._appender.append(topic, command.key(), body, headers)
 
     def _forget(self, command_id: str, future: asyncio.Future[CommandDecided]) -> None:
         waiting = self._waiting[command_id]
@@ -116,44 +93,18 @@ class KafkaCommandBus:
         if not waiting:
             del self._waiting[command_id]
 
-    async def _read_for_ever(self) -> None:
-        """Read replies; after trouble, connect anew and go on from the end."""
-        wait_s = _FIRST_RETRY_S
-        while True:
-            try:
-                await self._read()
-            except KafkaError as error:
-                log.warning("replies_interrupted", reason=str(error))
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LAST_RETRY_S)
+    def _deliver(self, records: Sequence[Message]) -> None:
+        for record in records:
+            headers: Any = record.headers() or []
+            command_id = dict(headers).get("command_id", b"").decode("utf-8", "replace")
+            if command_id in self._waiting:
+                self._answer(command_id, record)
 
-    async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-        )
-        await consumer.start()
+    def _answer(self, command_id: str, record: Message) -> None:
         try:
-            partition = TopicPartition(REPLIES, self._partition)
-            consumer.assign([partition])
-            await consumer.seek_to_end(partition)
-            await consumer.position(partition)
-            self._listening.set()
-            async for record in consumer:
-                self._deliver(record)
-        finally:
-            await consumer.stop()
-
-    def _deliver(self, record: Any) -> None:
-        command_id = dict(record.headers).get("command_id", b"").decode("utf-8", "replace")
-        if command_id not in self._waiting:
-            return
-        try:
-            outcome = read_outcome(record.value)
+            outcome = read_outcome(record.value() or b"")
         except LogError:
-            log.exception("undecodable_reply", offset=record.offset)
+            log.exception("undecodable_reply", offset=record.offset())
             return
         for future in self._waiting[command_id]:
             if not future.done():

@@ -33,8 +33,15 @@ async def open_pool(url: str, *, max_size: int = 20, **options: Any) -> Pool:
         max_inactive_connection_lifetime=30.0,
         timeout=2.0,
         command_timeout=30.0,
+        reset=_leave,
         **options,
     )
+
+
+async def _leave(connection: Connection) -> None:
+    """Return a connection as it is: nobody changes a session, and resetting is a round trip."""
+    if connection.is_in_transaction():
+        await connection.reset()
 
 
 async def migrate(pool: Pool) -> list[str]:

@@ -169,3 +169,9 @@ class PostgresIdempotency:
                 "WHERE command_id = $1 AND NOT finished",
                 command_id,
             )
+
+    async def release(self, command_id: str) -> None:
+        async with store_errors():
+            await self._pool.execute(
+                "DELETE FROM idempotency_keys WHERE command_id = $1 AND NOT finished", command_id
+            )

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tests.native.clickhouse.server_process import START_DEADLINE_S, ServerProcess
 
-IDLE_RESIDENT_BYTES_MAX = 320 << 20
+IDLE_BYTES_MAX = 320 << 20
 
 
 def test_an_acknowledged_row_survives_kill(own_server: ServerProcess) -> None:
@@ -109,5 +109,6 @@ def test_a_password_is_asked_for(tmp_path: Path) -> None:
 def test_an_idle_server_is_small(own_server: ServerProcess) -> None:
     with own_server.client() as client:
         client.command("SELECT 1")
-    resident = psutil.Process(own_server.pid).memory_info().rss
-    assert resident < IDLE_RESIDENT_BYTES_MAX
+    # Pages of its library, which it shares with the file, come and go as the machine pleases.
+    own = psutil.Process(own_server.pid).memory_full_info().uss
+    assert own < IDLE_BYTES_MAX

@@ -68,6 +68,7 @@ class MemorySink:
     """
 
     store = Store.POSTGRES
+    pace_s = 0.0
 
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.content = MemoryTables(projections)

@@ -1,0 +1,93 @@
+"""Appending records: each is acknowledged by every replica, or given up within a bounded time.
+
+What was given up is not sent later behind the caller's back: librdkafka drops a message whose
+time is over (``message.timeout.ms``), also when the log comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaException, Producer
+
+from events.codec import Headers
+from events.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+GIVE_UP_AFTER_S = 5.0
+_RETRY_AFTER_S = 2.0
+_POLL_S = 0.5
+
+
+class LogUnavailable(Unavailable):
+    """The log did not acknowledge a record in time."""
+
+    code = "LOG_UNAVAILABLE"
+
+
+class Appender:
+    """An idempotent producer with a thread that hears its acknowledgements."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 0,
+                "message.timeout.ms": int(GIVE_UP_AFTER_S * 1000),
+                "reconnect.backoff.max.ms": 1000,
+                "log_level": 2,
+            }
+        )
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="appender", daemon=True)
+        self._thread.start()
+
+    async def append(self, topic: str, key: str, value: bytes, headers: Headers) -> None:
+        """Append a record; returns when every replica has it.
+
+        Raises:
+            LogUnavailable: nobody acknowledged it in time, and nobody will.
+        """
+        acknowledged: asyncio.Future[None] = self._loop.create_future()
+
+        def heard(error: Any, _message: Any) -> None:
+            self._loop.call_soon_threadsafe(_settle, acknowledged, error)
+
+        try:
+            self._producer.produce(
+                topic, value, key.encode(), headers=[*headers], on_delivery=heard
+            )
+        except (BufferError, KafkaException) as error:
+            raise _unavailable() from error
+        await acknowledged
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_S)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then disconnect."""
+        await asyncio.to_thread(self._producer.flush, GIVE_UP_AFTER_S)
+        self._closing.set()
+        await asyncio.to_thread(self._thread.join)
+
+
+def _settle(acknowledged: asyncio.Future[None], error: Any) -> None:
+    if acknowledged.done():
+        return
+    if error is None:
+        acknowledged.set_result(None)
+        return
+    log.warning("append_failed", reason=str(error))
+    acknowledged.set_exception(_unavailable())
+
+
+def _unavailable() -> LogUnavailable:
+    return LogUnavailable("The log cannot be reached", retry_after_s=_RETRY_AFTER_S)
