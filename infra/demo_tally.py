@@ -18,6 +18,7 @@ from infra.clickhouse.reader import ClickHouseAnalytics
 from infra.freshness import PositionWaiter
 from infra.kafka.ends import LogEnds
 from infra.kafka.replay import replay
+from infra.live_builds import LiveBuilds
 from infra.opensearch.reader import OpenSearchIndex
 from infra.redis.reader import RedisCounters
 from infra.settings import Settings
@@ -69,7 +70,9 @@ async def tally(
     async with open_core(settings) as core:
         ends = LogEnds(core.places.kafka)
         try:
-            waiter = PositionWaiter(core.sinks, PROJECTIONS, ends, _TIMEOUT_S)
+            waiter = PositionWaiter(
+                core.sinks, PROJECTIONS, LiveBuilds(core.builds, PROJECTIONS), ends, _TIMEOUT_S
+            )
             await waiter.wait(PROJECTIONS, consistency.decode(token))
         finally:
             await ends.close()

@@ -16,6 +16,7 @@ from infra.kafka.bus import KafkaCommandBus
 from infra.kafka.ends import LogEnds
 from infra.kafka.topics import Installation, apply_topics
 from infra.lag import Lag, LagMonitor
+from infra.live_builds import LiveBuilds
 from infra.models import prepare_models
 from infra.places import find_places, start_servers
 from infra.settings import Settings
@@ -55,7 +56,9 @@ async def measure_lag(settings: Settings) -> list[Lag]:
     async with open_core(settings) as core:
         ends = LogEnds(core.places.kafka)
         try:
-            return await LagMonitor(core.sinks, PROJECTIONS, ends).measure()
+            return await LagMonitor(
+                core.sinks, PROJECTIONS, LiveBuilds(core.builds, PROJECTIONS), ends
+            ).measure()
         finally:
             await ends.close()
 

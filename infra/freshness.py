@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from events.base import TopicPartition
 from events.errors import StreamHubError, Unavailable
 from infra.kafka.ends import LogEnds
+from infra.live_builds import LiveBuilds
 from projections.declaration import Projection, Store
 from projections.ports import Sink
 
@@ -31,9 +32,9 @@ class ProjectionBehind(Unavailable):
 class _StoreWatcher:
     """Reads the positions of one store's projections for as long as anybody waits."""
 
-    def __init__(self, sink: Sink, projections: Sequence[Projection]) -> None:
+    def __init__(self, sink: Sink, builds: LiveBuilds) -> None:
         self._sink = sink
-        self._projections = projections
+        self._builds = builds
         self._positions: dict[tuple[str, TopicPartition], int] = {}
         self._changed = asyncio.Condition()
         self._waiting = 0
@@ -57,7 +58,7 @@ class _StoreWatcher:
     async def _poll(self) -> None:
         while self._waiting:
             with contextlib.suppress(StreamHubError):
-                stored = await self._sink.positions(self._projections)
+                stored = await self._sink.positions(await self._builds(self._sink.store))
                 async with self._changed:
                     self._positions = {
                         (name, source): position
@@ -75,16 +76,14 @@ class PositionWaiter:
         self,
         sinks: Sequence[Sink],
         projections: Sequence[Projection],
+        builds: LiveBuilds,
         ends: LogEnds,
         timeout_s: float,
     ) -> None:
         self._projections = projections
         self._ends = ends
         self._timeout_s = timeout_s
-        self._watchers = {
-            sink.store: _StoreWatcher(sink, [p for p in projections if p.store is sink.store])
-            for sink in sinks
-        }
+        self._watchers = {sink.store: _StoreWatcher(sink, builds) for sink in sinks}
 
     async def wait(
         self, projections: Iterable[Projection], seen: Mapping[tuple[str, int], int]

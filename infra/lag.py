@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from events.base import TopicPartition
 from infra import metrics
 from infra.kafka.ends import LogEnds
+from infra.live_builds import LiveBuilds
 from projections.declaration import Projection
 from projections.ports import Sink
 
@@ -36,10 +37,15 @@ class LagMonitor:
     """Measures the lag of the projections of some sinks."""
 
     def __init__(
-        self, sinks: Sequence[Sink], projections: Sequence[Projection], ends: LogEnds
+        self,
+        sinks: Sequence[Sink],
+        projections: Sequence[Projection],
+        builds: LiveBuilds,
+        ends: LogEnds,
     ) -> None:
         self._sinks = sinks
         self._projections = projections
+        self._builds = builds
         self._ends = ends
 
     async def measure(self) -> list[Lag]:
@@ -63,8 +69,7 @@ class LagMonitor:
     async def _positions(self) -> dict[str, Mapping[TopicPartition, int]]:
         found: dict[str, Mapping[TopicPartition, int]] = {}
         for sink in self._sinks:
-            mine = [p for p in self._projections if p.store is sink.store]
-            found.update(await sink.positions(mine))
+            found.update(await sink.positions(await self._builds(sink.store)))
         return found
 
     async def _ages(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 
 import structlog
 
+#: Libraries repeat themselves many times a second while a server is away.
+REPEAT_AFTER_S = 5.0
 _QUIET = ("aiokafka", "faust", "mode", "opensearch", "urllib3", "asyncio", "httpx", "uvicorn.error")
 
 
@@ -34,9 +37,26 @@ def configure_logs(service: str, level: str) -> None:
             processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
         )
     )
+    handler.addFilter(Seldom())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Seldom(logging.Filter):
+    """Lets a logger say the same sentence only every few seconds, whatever it fills in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        sentence = (record.name, str(record.msg))
+        now = time.monotonic()
+        if now - self._said.get(sentence, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
+            return False
+        self._said[sentence] = now
+        return True
 
 
 def _with_service(service: str) -> Any:

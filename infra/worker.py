@@ -16,6 +16,7 @@ from prometheus_client import start_http_server
 
 from events.errors import Unavailable
 from infra.bootstrap.core import Core, open_core
+from infra.builds_watch import BuildsWatch
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.kafka.ends import LogEnds
 from infra.settings import Settings
@@ -84,10 +85,11 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(dead_letters.close)
         readers = await _readers(core, roles, dead_letters, stack)
+        tasks: list[asyncio.Future[Any]] = [asyncio.create_task(stopping.wait())]
+        tasks += await _watch_builds(core, readers, stack)
         workers = _stream_workers(core, readers)
         for worker in workers:
             await worker.start()
-        tasks: list[asyncio.Future[Any]] = [asyncio.create_task(stopping.wait())]
         tasks += [worker.failed for worker in workers]
         if workers:
             ends = LogEnds(core.places.kafka)
@@ -104,6 +106,23 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
         await _stop(workers, deciding)
         for task in done:
             task.result()
+
+
+async def _watch_builds(
+    core: Core, readers: Sequence[BatchReader], stack: contextlib.AsyncExitStack
+) -> list[asyncio.Future[Any]]:
+    """Let the runners among the readers obey operators, before they apply anything."""
+    from projections.runner import Runner
+
+    runners = [(reader.store, reader) for reader in readers if isinstance(reader, Runner)]
+    if not runners:
+        return []
+    watch = BuildsWatch(core.builds, runners)
+    stack.push_async_callback(watch.leave)
+    await watch.join()
+    task = asyncio.create_task(watch.run())
+    stack.callback(task.cancel)
+    return [task]
 
 
 def _stream_workers(core: Core, readers: Sequence[BatchReader]) -> list[StreamWorker]:

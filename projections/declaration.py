@@ -21,6 +21,7 @@ Key = tuple[Any, ...]
 
 # Changes are made by the hundred thousand and never changed; freezing them would triple the cost.
 
+
 @dataclass(slots=True)
 class Put:
     """Set these columns of a row, which is made where it is missing."""
@@ -89,7 +90,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Projection:
-    """A read model. Its name is its identity in every store; its version names the shape."""
+    """A read model. Its name is its identity in every store; its version names the shape.
+
+    ``build`` counts how often a version was built anew beside the one that readers see.
+    """
 
     name: str
     version: int
@@ -97,6 +101,12 @@ class Projection:
     events: tuple[type[Event], ...]
     evolve: Callable[[Recorded], Iterable[Change]]
     tables: tuple[Table, ...] = ()
+    build: int = 0
+
+    @property
+    def tag(self) -> str:
+        """What tells this build from others of the projection in every store: ``v3``, ``v3b2``."""
+        return f"v{self.version}b{self.build}" if self.build else f"v{self.version}"
 
     def topics(self) -> frozenset[str]:
         """Return the topics in which its events stand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,14 +74,36 @@ class Sink(Protocol):
             PositionMoved: the store stands elsewhere; read the positions anew.
         """
 
-    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:
-        """Return the position up to which a step may have been applied without its position.
+    async def switch(self, projection: Projection) -> None:
+        """Let readers see this build of the projection from now on, in one step.
 
-        The next step over the partition must end exactly there; -1 means that there is none.
+        Raises:
+            StoreUnavailable: nobody knows whether they do; it can be tried again.
+        """
+
+    async def drop(self, projection: Projection) -> None:
+        """Remove a build that readers do not see: its rows and its positions."""
+
+    def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+        """Yield key -> digest of every row of a build, in pieces; equal rows have equal digests.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
         """
 
     async def close(self) -> None:
         """Close the connections that are the sink's own."""
+
+
+class Builds(Protocol):
+    """Which build of each projection a runner keeps up to date."""
+
+    async def running(self, projections: Sequence[Projection]) -> Sequence[Projection]:
+        """Return the builds to run: those that readers see, without what is paused.
+
+        A projection of another version than the one that readers see is left out: it waits until
+        it was built.
+        """
 
 
 class DeadLetters(Protocol):

@@ -20,7 +20,7 @@ from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
 from projections.batches import Batch
 from projections.declaration import Change, Projection
-from projections.ports import DeadLetters, Move, PositionMoved, Sink, Step, StoreUnavailable
+from projections.ports import Builds, DeadLetters, Move, PositionMoved, Sink, Step, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,13 @@ class _Share:
         return self.dead / self.read if self.read >= _CAP_WINDOW else 0.0
 
 
+class ChosenBuilds:
+    """Implements ``projections.ports.Builds`` for builds that were chosen already."""
+
+    async def running(self, projections: Sequence[Projection]) -> Sequence[Projection]:
+        return projections
+
+
 class Runner:
     """Applies batches to the projections of one sink; ``name`` is its identity in dead letters."""
 
@@ -66,47 +73,68 @@ class Runner:
         projections: Sequence[Projection],
         sink: Sink,
         *,
+        builds: Builds,
         keys: KeyRing,
         dead_letters: DeadLetters,
         dead_letter_cap: float,
     ) -> None:
         self.name = name
+        self.store = sink.store
         self.pace_s = sink.pace_s
-        self.projections = tuple(projections)
+        self.declared = tuple(projections)
+        self._builds = builds
         self._sink = sink
         self._keys = keys
         self._dead_letters = dead_letters
         self._cap = dead_letter_cap
         self._share = _Share()
         self._positions: dict[tuple[str, TopicPartition], int] = {}
-        self._pending: dict[TopicPartition, int] = {}
-        self._held: dict[TopicPartition, list[LogRecord]] = {}
         self._received: dict[TopicPartition, int] = {}
+        self.applied = 0
+        #: Held while batches are applied; whoever else holds it has the runner stand still.
+        self.standing = asyncio.Lock()
+        self._run(self.declared)
+
+    def _run(self, projections: Sequence[Projection]) -> None:
+        self.projections = tuple(projections)
         self._wanted = _wanted(self.projections)
         self._by_topic = {
             topic: [p for p in self.projections if topic in p.topics()] for topic in self.topics()
         }
-        self.applied = 0
 
     def topics(self) -> frozenset[str]:
-        """Return the topics that its projections read."""
-        return frozenset().union(*(projection.topics() for projection in self.projections))
+        """Return the topics that its projections read, those included that do not run now."""
+        return frozenset().union(*(projection.topics() for projection in self.declared))
 
     async def start(self) -> None:
-        """Make what is missing in the store."""
+        """Find out which builds are to run, and make what is missing in the store."""
+        self._run(await self._patiently(self._builds.running, self.declared))
         await self._patiently(self._sink.prepare, self.projections)
+
+    async def reload(self) -> None:
+        """Go on with the builds that are to run now; the caller holds ``standing``.
+
+        Raises:
+            BatchMissing: one of them is behind what was handed over: it was paused until now.
+        """
+        received = dict(self._received)
+        await self.start()
+        for source, start in (await self._assign(list(received))).items():
+            if start < received[source]:
+                raise BatchMissing(f"{source}: a projection goes on at {start}, all must")
 
     async def assign(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Read where the store stands; return the offset to start from in each partition."""
+        async with self.standing:
+            return await self._assign(sources)
+
+    async def _assign(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         stored = await self._patiently(self._sink.positions, self.projections)
         starts = {}
         for source in sources:
             for projection in self._readers(source):
                 position = stored.get(projection.name, {}).get(source, 0)
                 self._positions[projection.name, source] = position
-            self._held.pop(source, None)
-            readers = self._readers(source)
-            self._pending[source] = await self._patiently(self._sink.pending, readers, source)
             starts[source] = self._received[source] = self.position(source)
         return starts
 
@@ -130,40 +158,21 @@ class Runner:
             BatchMissing: a batch before one of these was never handed over.
             TooManyDeadLetters: the cap on indigestible records is reached.
         """
+        async with self.standing:
+            await self._take(batches)
+
+    async def _take(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             if batch.begins > self._received.get(batch.source, 0):
                 raise BatchMissing(f"{batch.source}: {batch.begins} follows nothing that was read")
-        for together in self._complete(batches):
-            try:
-                await self._apply(together)
-            except PositionMoved:
-                log.warning("position_moved", reader=self.name)
-                await self.assign([batch.source for batch in together])
-                await self._apply(together)
+        try:
+            await self._apply(batches)
+        except PositionMoved:
+            log.warning("position_moved", reader=self.name)
+            await self._assign([batch.source for batch in batches])
+            await self._apply(batches)
         for batch in batches:
             self._received[batch.source] = max(batch.ends, self._received[batch.source])
-
-    def _complete(self, batches: Sequence[Batch]) -> Iterable[Sequence[Batch]]:
-        """Yield what can be applied at once: a step that may stand half-applied comes alone."""
-        yield [batch for batch in batches if self._pending.get(batch.source, -1) < 0]
-        for batch in batches:
-            pending = self._pending.get(batch.source, -1)
-            if pending >= 0:
-                yield from self._re_form(batch, pending)
-
-    def _re_form(self, batch: Batch, pending: int) -> Iterable[Sequence[Batch]]:
-        """Yield the step up to ``pending`` exactly as it was, once all of it is here."""
-        source = batch.source
-        held = [*self._held.pop(source, []), *batch.records]
-        if batch.ends < pending:
-            self._held[source] = held
-            return
-        del self._pending[source]
-        start = self.position(source)
-        before = [record for record in held if record.offset < pending]
-        behind = [record for record in held if record.offset >= pending]
-        yield [Batch(source, start, pending, before)]
-        yield [Batch(source, pending, batch.ends, behind)]
 
     async def _apply(self, batches: Sequence[Batch]) -> None:
         steps = [step for batch in batches for step in await self._steps(batch)]

@@ -17,7 +17,7 @@ from infra.postgres.sink import PostgresSink
 from infra.settings import Settings
 from projections.batches import Batch
 from projections.declaration import Change, Increment, Projection, Store, Table
-from projections.runner import Runner
+from projections.runner import ChosenBuilds, Runner
 from projections.streaming import StreamWorker
 
 _MASTER_KEY = "a key that wraps the keys of nobody"
@@ -63,6 +63,7 @@ async def project(place: Place, stopwatch: Stopwatch) -> None:
         place.run,
         [VIEW_COUNTS],
         PostgresSink(pool),
+        builds=ChosenBuilds(),
         keys=PostgresKeyRing(pool, _MASTER_KEY),
         dead_letters=KafkaDeadLetters(place.kafka),
         dead_letter_cap=Settings().dead_letter_cap,

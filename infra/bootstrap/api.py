@@ -20,6 +20,7 @@ from infra.http.health import Check
 from infra.kafka.bus import KafkaCommandBus
 from infra.kafka.ends import LogEnds
 from infra.lag import LagMonitor
+from infra.live_builds import LiveBuilds
 from infra.media_links import HmacMediaLinks
 from infra.opensearch.reader import OpenSearchIndex
 from infra.passwords import BcryptPasswords
@@ -63,13 +64,16 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         bus = KafkaCommandBus(places.kafka, core.keys, settings.command_timeout_seconds)
         await bus.start()
         stack.push_async_callback(bus.stop)
-        waiter = PositionWaiter(core.sinks, PROJECTIONS, ends, settings.consistency_timeout_seconds)
+        live = LiveBuilds(core.builds, PROJECTIONS)
+        waiter = PositionWaiter(
+            core.sinks, PROJECTIONS, live, ends, settings.consistency_timeout_seconds
+        )
         signer = TokenSigner(derive_key(places.jwt_secret, "tokens").hex())
         revocations = RedisRevocations(places.redis, settings.namespace)
         stack.push_async_callback(revocations.close)
         limiter = RedisLimiter(places.redis, settings.namespace)
         stack.push_async_callback(limiter.close)
-        monitor = asyncio.create_task(_export_lag(LagMonitor(core.sinks, PROJECTIONS, ends)))
+        monitor = asyncio.create_task(_export_lag(LagMonitor(core.sinks, PROJECTIONS, live, ends)))
         stack.callback(monitor.cancel)
         queries = await _queries(core, waiter, stack)
         yield ApiParts(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from infra.clickhouse.sink import ClickHouseSink
 from infra.opensearch.sink import OpenSearchSink
 from infra.places import Places, find_places
+from infra.postgres.builds import PostgresBuilds
 from infra.postgres.database import Pool, migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
 from infra.postgres.sink import PostgresSink
@@ -28,6 +29,7 @@ class Core:
     keys: PostgresKeyRing
     storage: S3Storage
     sinks: Sequence[Sink]
+    builds: PostgresBuilds
 
 
 @asynccontextmanager
@@ -53,4 +55,5 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             keys=PostgresKeyRing(pool, places.master_key),
             storage=S3Storage(places.s3, settings.s3_public_url),
             sinks=sinks,
+            builds=PostgresBuilds(pool),
         )

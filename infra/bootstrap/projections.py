@@ -15,6 +15,7 @@ def runner(core: Core, sink: Sink, dead_letters: KafkaDeadLetters) -> Runner:
         f"projections-{sink.store}",
         [projection for projection in PROJECTIONS if projection.store is sink.store],
         sink,
+        builds=core.builds,
         keys=core.keys,
         dead_letters=dead_letters,
         dead_letter_cap=core.settings.dead_letter_cap,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from events.errors import StreamHubError
 from infra.cli import projections, running, schemas, servers, topics, users
 from infra.cli.console import complain
+from infra.logs import configure_logs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +28,7 @@ app.add_typer(schemas.app, name="schemas", help="The published contract.")
 
 def main() -> None:
     """Run a command; what goes wrong is one line and exit code 1, wrong usage is 2."""
+    configure_logs("streamhub", "warning")
     try:
         app()
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,6 +11,7 @@ from infra.cli.console import JsonOption, out, print_json, run
 from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
+Names = Annotated[list[str], typer.Argument(help="Projections by name, or `all`.")]
 
 
 @app.command("list")
@@ -80,3 +81,143 @@ def projections_status(json: JsonOption = False) -> None:
             f"{max((lag.seconds for lag in mine), default=0.0):.1f}",
         )
     out.print(table)
+
+
+@app.command("builds")
+def projections_builds(json: JsonOption = False) -> None:
+    """List the builds of every projection: the one that readers see, those kept or in the making.
+
+    Example: streamhub projections builds
+    """
+    from infra.rebuild.operations import list_builds
+
+    rows = run(list_builds(Settings()))
+    if json:
+        print_json(rows)
+        return
+    table = Table("projection", "build", "state", "made", "seen by readers since")
+    for row in rows:
+        switched = row["switchedAt"]
+        table.add_row(
+            row["projection"],
+            row["build"],
+            row["state"],
+            f"{row['madeAt']:%Y-%m-%d %H:%M:%S}",
+            f"{switched:%Y-%m-%d %H:%M:%S}" if switched else "",
+        )
+    out.print(table)
+
+
+@app.command("rebuild")
+def projections_rebuild(
+    names: Names,
+    max_rate: Annotated[float, typer.Option(help="Records a second at most; 0 for any.")] = 0.0,
+    fresh: Annotated[bool, typer.Option(help="Begin anew where a build was interrupted.")] = False,
+    verify: Annotated[bool, typer.Option(help="Compare with the live build first.")] = True,
+    switch: Annotated[bool, typer.Option(help="Let readers see the new build at the end.")] = True,
+    json: JsonOption = False,
+) -> None:
+    """Build projections anew from the log, beside those that readers see, then switch to them.
+
+    Can be interrupted at any moment and called again; it goes on from where it was. `all` stands
+    for every projection; several are built in one pass over the log.
+
+    Example: streamhub projections rebuild comments trending --max-rate 20000
+    """
+    from infra.rebuild.operations import RebuildOptions, rebuild
+
+    options = RebuildOptions(max_rate, fresh=fresh, verify=verify, switch=switch)
+    _tell(run(rebuild(Settings(), names, options, None if json else out)), json)
+
+
+@app.command("rollback")
+def projections_rollback(
+    names: Names,
+    verify: Annotated[bool, typer.Option(help="Compare with the live build first.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Let readers see the build again that they saw before, brought up to the log's end.
+
+    Example: streamhub projections rollback comments
+    """
+    from infra.rebuild.operations import rollback
+
+    _tell(run(rollback(Settings(), names, verify=verify, out=None if json else out)), json)
+
+
+@app.command("verify")
+def projections_verify(names: Names, json: JsonOption = False) -> None:
+    """Compare live projections row by row with a fresh fold of the log; exit code 1 if they differ.
+
+    Example: streamhub projections verify accounts --json
+    """
+    from infra.rebuild.operations import verify
+
+    _tell(run(verify(Settings(), names, None if json else out)), json)
+
+
+@app.command("cancel")
+def projections_cancel(names: Names) -> None:
+    """Remove builds that are in the making.
+
+    Example: streamhub projections cancel comments
+    """
+    from infra.rebuild.operations import remove
+
+    out.print(f"removed {run(remove(Settings(), names, 'building'))} builds")
+
+
+@app.command("prune")
+def projections_prune(names: Names) -> None:
+    """Remove builds that were kept for a return to them.
+
+    Example: streamhub projections prune all
+    """
+    from infra.rebuild.operations import remove
+
+    out.print(f"removed {run(remove(Settings(), names, 'kept'))} builds")
+
+
+@app.command("pause")
+def projections_pause(names: Names) -> None:
+    """Have nobody apply events to projections until they are resumed; readers see them as they are.
+
+    Example: streamhub projections pause trending
+    """
+    from infra.rebuild.operations import pause
+
+    run(pause(Settings(), names))
+    out.print(f"paused: {', '.join(names)}")
+
+
+@app.command("resume")
+def projections_resume(names: Names) -> None:
+    """Go on with paused projections, from where they were.
+
+    Example: streamhub projections resume trending
+    """
+    from infra.rebuild.operations import resume
+
+    run(resume(Settings(), names))
+    out.print(f"resumed: {', '.join(names)}")
+
+
+def _tell(results: list[dict[str, Any]], json: bool) -> None:
+    """Show what became of each projection; exit code 1 where rows differ."""
+    if json:
+        print_json(results)
+    else:
+        table = Table("projection", "build", "offsets read", "rows compared", "differing", "state")
+        for result in results:
+            compared, differing = result["compared"], result["differing"]
+            table.add_row(
+                result["projection"],
+                result["build"],
+                str(result["offsets"]),
+                "" if compared is None else str(compared),
+                "" if differing is None else str(len(differing)),
+                result["state"],
+            )
+        out.print(table)
+    if any(result["differing"] for result in results):
+        raise typer.Exit(1)

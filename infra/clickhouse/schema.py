@@ -40,7 +40,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def physical(projection: Projection) -> str:
     """Return the table that holds all rows of a projection's version."""
-    return f"{projection.name}__v{projection.version}"
+    return f"{projection.name}__{projection.tag}"
 
 
 def columns_of(projection: Projection) -> dict[str, str]:
@@ -67,9 +67,35 @@ def statements(projection: Projection) -> Iterator[str]:
         f"ENGINE = ReplacingMergeTree(reached) ORDER BY ({key}) SETTINGS {_SETTINGS}"
     )
     for table in projection.tables:
-        name = f"{table.name}__v{projection.version}"
+        name = f"{table.name}__{projection.tag}"
         yield f"CREATE VIEW IF NOT EXISTS {name} AS {_select(table, projection)}"
         yield f"CREATE VIEW IF NOT EXISTS {table.name} AS SELECT * FROM {name}"  # noqa: S608
+
+
+def switch_statements(projection: Projection) -> Iterator[str]:
+    """Yield the statements that point what readers see to this build."""
+    for table in projection.tables:
+        name = f"{table.name}__{projection.tag}"
+        yield f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM {name}"  # noqa: S608
+
+
+def drop_statements(projection: Projection) -> Iterator[str]:
+    """Yield the statements that remove a build."""
+    for table in reversed(projection.tables):
+        yield f"DROP VIEW IF EXISTS {table.name}__{projection.tag}"
+    yield f"DROP TABLE IF EXISTS {physical(projection)} SYNC"
+
+
+def digest_query(projection: Projection) -> str:
+    """Return the query for place and digest of the rows that a range of offsets left."""
+    place = ", ".join(("relation", *_key(projection), "offset", "topic", "partition"))
+    return (
+        f"SELECT toString(tuple({place})) AS place, "  # noqa: S608 - declared names
+        "toString(cityHash64(toString(tuple(*)))) AS digest "
+        f"FROM {physical(projection)} FINAL WHERE relation != {{positions:String}} "
+        "AND topic = {topic:String} AND partition = {partition:UInt16} "
+        "AND offset >= {start:UInt64} AND offset < {end:UInt64}"
+    )
 
 
 def _stored(projection: Projection) -> list[Table]:
@@ -86,7 +112,7 @@ def _key(projection: Projection) -> tuple[str, ...]:
 
 def _select(table: Table, projection: Projection) -> str:
     if "select" in table.options:
-        versioned = {t.name: f"{t.name}__v{projection.version}" for t in projection.tables}
+        versioned = {t.name: f"{t.name}__{projection.tag}" for t in projection.tables}
         return str(table.options["select"]).format(**versioned)
     columns = ", ".join((*table.columns, "topic", "partition", "offset"))
     return (

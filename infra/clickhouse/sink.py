@@ -15,17 +15,28 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from events.base import TopicPartition
 from infra.clickhouse.client import ClickHouse, database_name, unprepared_errors
-from infra.clickhouse.schema import POSITIONS, columns_of, physical, statements, zeros_of
+from infra.clickhouse.schema import (
+    POSITIONS,
+    columns_of,
+    digest_query,
+    drop_statements,
+    physical,
+    statements,
+    switch_statements,
+    zeros_of,
+)
 from projections.declaration import Append, Projection, Store
 from projections.ports import Move, PositionMoved, Step
 from projections.stamps import OFFSET
 
 _BELIEVED_S = 1.0
+#: Offsets of a partition whose rows are compared at a time.
+DIGEST_OFFSETS = 100_000
 #: Nothing is gathered in the server's memory, and nothing is dropped for having been there.
 _INSERT = {"async_insert": 0, "insert_deduplicate": 0}
 
@@ -79,9 +90,6 @@ class ClickHouseSink:
                 found[projection.name][source] = row["reached"]
         return found
 
-    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
-        return -1
-
     async def apply(self, steps: Sequence[Step]) -> None:
         by_projection: dict[str, list[tuple[TopicPartition, Move]]] = defaultdict(list)
         for step in steps:
@@ -100,6 +108,30 @@ class ClickHouseSink:
         """Write one block: all rows of all partitions appear, or none."""
         rows = [row for source, move in moves for row in _rows(source, move)]
         await self._client.insert(physical(projection), columns_of(projection), rows, _INSERT)
+
+    async def switch(self, projection: Projection) -> None:
+        for statement in switch_statements(projection):
+            await self._client.command(statement)
+
+    async def drop(self, projection: Projection) -> None:
+        for statement in drop_statements(projection):
+            await self._client.command(statement)
+
+    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+        stored = (await self.positions([projection])).get(projection.name, {})
+        for source, end in stored.items():
+            for start in range(0, end, DIGEST_OFFSETS):
+                rows = await self._client.query(
+                    digest_query(projection),
+                    {
+                        "positions": POSITIONS,
+                        "topic": source.topic,
+                        "partition": source.partition,
+                        "start": start,
+                        "end": start + DIGEST_OFFSETS,
+                    },
+                )
+                yield {row["place"]: row["digest"] for row in rows}
 
     async def close(self) -> None:
         """Close the connections."""

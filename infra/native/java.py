@@ -17,7 +17,7 @@ MEMORY_FLAGS = (
     "-XX:+UseCompactObjectHeaders",
     "-XX:MinHeapFreeRatio=10",
     "-XX:MaxHeapFreeRatio=30",
-    "-XX:ReservedCodeCacheSize=64m",
+    "-XX:ReservedCodeCacheSize=128m",
     "-XX:-UsePerfData",
 )
 # A server without memory limps along; one that ends is started again.

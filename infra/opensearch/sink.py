@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from events.base import TopicPartition
 from infra.opensearch.client import bulk, connect, store_errors
@@ -34,6 +36,8 @@ _SCRIPT_IDS = {
 }
 #: How often the server tries again where two writers met at one document.
 _CONFLICT_RETRIES = 5
+#: Documents that are compared at a time.
+_DIGEST_DOCUMENTS = 2_000
 _POSITIONS = "projection_positions"
 _SETTINGS = {
     "number_of_shards": 1,
@@ -46,7 +50,7 @@ _NEVER_INDEXED = {"type": "object", "enabled": False}
 
 def physical(namespace: str, table: Table, projection: Projection) -> str:
     """Return the name of the index that holds the documents of one version."""
-    return f"{namespace}{table.name}__v{projection.version}"
+    return f"{namespace}{table.name}__{projection.tag}"
 
 
 class OpenSearchSink:
@@ -96,9 +100,6 @@ class OpenSearchSink:
             for name, fields in stored.items()
         }
 
-    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
-        return -1
-
     async def apply(self, steps: Sequence[Step]) -> None:
         moves = [(step.source, move) for step in steps for move in step.moves]
         await self._check(moves)
@@ -110,6 +111,40 @@ class OpenSearchSink:
         for (source, move), result in zip(moves, results, strict=True):
             if result == "noop":
                 raise PositionMoved(f"{move.projection.name} is not at {move.before} of {source}")
+
+    async def switch(self, projection: Projection) -> None:
+        actions: list[dict[str, Any]] = []
+        for table in projection.tables:
+            alias = self._namespace + table.name
+            everywhere = {"index": f"{alias}__v*", "alias": alias, "must_exist": False}
+            index = physical(self._namespace, table, projection)
+            actions += [{"remove": everywhere}, {"add": {"index": index, "alias": alias}}]
+        async with store_errors():
+            await self._client.indices.update_aliases(body={"actions": actions})
+
+    async def drop(self, projection: Projection) -> None:
+        async with store_errors():
+            for table in projection.tables:
+                index = physical(self._namespace, table, projection)
+                if await self._client.indices.exists(index=index):
+                    await self._client.indices.delete(index=index)
+            await self._client.delete(
+                index=self._positions_index, id=_position_id(projection), params={"ignore": 404}
+            )
+
+    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+        for table in projection.tables:
+            index = physical(self._namespace, table, projection)
+            body = {"size": _DIGEST_DOCUMENTS, "sort": ["_doc"]}
+            async with store_errors():
+                await self._client.indices.refresh(index=index)
+                page = await self._client.search(index=index, body=body, params={"scroll": "2m"})
+                while hits := page["hits"]["hits"]:
+                    yield {f"{table.name}:{hit['_id']}": _digest(hit["_source"]) for hit in hits}
+                    page = await self._client.scroll(
+                        body={"scroll_id": page["_scroll_id"], "scroll": "2m"}
+                    )
+                await self._client.clear_scroll(body={"scroll_id": [page["_scroll_id"]]})
 
     async def close(self) -> None:
         """Close the connections."""
@@ -147,6 +182,12 @@ class OpenSearchSink:
     def _position(self, source: TopicPartition, move: Move) -> Iterable[Mapping[str, Any]]:
         params = {"source": _field(source), "before": move.before, "after": move.after}
         return _update(self._positions_index, _position_id(move.projection), "move", params)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    content = {name: value for name, value in document.items() if name != "applied"}
+    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _positions_in(document: Mapping[str, Any]) -> dict[str, int]:
@@ -197,7 +238,7 @@ def _properties(table: Table) -> dict[str, Any]:
 
 
 def _position_id(projection: Projection) -> str:
-    return f"{projection.name}:v{projection.version}"
+    return f"{projection.name}:{projection.tag}"
 
 
 def _field(source: TopicPartition) -> str:

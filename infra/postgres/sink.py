@@ -33,28 +33,30 @@ RETRIABLE = (
 
 _MAKE_POSITIONS = (
     "CREATE TABLE IF NOT EXISTS projection_positions ("
-    "projection text NOT NULL, version integer NOT NULL, topic text NOT NULL, "
+    "projection text NOT NULL, build text NOT NULL, topic text NOT NULL, "
     "partition integer NOT NULL, position bigint NOT NULL, "
     "updated_at timestamptz NOT NULL DEFAULT now(), "
-    "PRIMARY KEY (projection, version, topic, partition))"
+    "PRIMARY KEY (projection, build, topic, partition))"
 )
 _MOVE = (
-    "WITH m AS (SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], "
-    "$6::bigint[]) AS m(projection, version, topic, partition, after, before)), "
+    "WITH m AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[], "
+    "$6::bigint[]) AS m(projection, build, topic, partition, after, before)), "
     "moved AS (UPDATE projection_positions p SET position = m.after, updated_at = now() FROM m "
-    "WHERE p.projection = m.projection AND p.version = m.version AND p.topic = m.topic "
+    "WHERE p.projection = m.projection AND p.build = m.build AND p.topic = m.topic "
     "AND p.partition = m.partition AND p.position = m.before RETURNING 1), "
-    "made AS (INSERT INTO projection_positions (projection, version, topic, partition, position) "
-    "SELECT projection, version, topic, partition, after FROM m WHERE before = 0 "
+    "made AS (INSERT INTO projection_positions (projection, build, topic, partition, position) "
+    "SELECT projection, build, topic, partition, after FROM m WHERE before = 0 "
     "ON CONFLICT DO NOTHING RETURNING 1) "
     "SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)"
 )
 _MAKE_LOCK = 7_215_002
+#: Rows that are compared at a time.
+DIGEST_ROWS = 20_000
 
 
 def physical(table: Table, projection: Projection) -> str:
     """Return the name of the table that holds the rows of one version."""
-    return f"{table.name}__v{projection.version}"
+    return f"{table.name}__{projection.tag}"
 
 
 @asynccontextmanager
@@ -94,18 +96,48 @@ class PostgresSink:
     ) -> Mapping[str, Mapping[TopicPartition, int]]:
         async with store_errors():
             rows = await self._pool.fetch(
-                "SELECT projection, version, topic, partition, position FROM projection_positions"
+                "SELECT projection, build, topic, partition, position FROM projection_positions"
             )
-        versions = {projection.name: projection.version for projection in projections}
+        tags = {projection.name: projection.tag for projection in projections}
         found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
         for row in rows:
-            if versions.get(row["projection"]) == row["version"]:
+            if tags.get(row["projection"]) == row["build"]:
                 source = TopicPartition(row["topic"], row["partition"])
                 found[row["projection"]][source] = row["position"]
         return found
 
-    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
-        return -1
+    async def switch(self, projection: Projection) -> None:
+        async with store_errors(), self._pool.acquire() as connection, connection.transaction():
+            for table in projection.tables:
+                target = physical(table, projection)
+                # Columns may differ, so the view cannot simply be replaced.
+                await connection.execute(f"DROP VIEW IF EXISTS {table.name}")
+                await connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM {target}")  # noqa: S608
+
+    async def drop(self, projection: Projection) -> None:
+        async with store_errors(), self._pool.acquire() as connection, connection.transaction():
+            for table in projection.tables:
+                await connection.execute(f"DROP TABLE IF EXISTS {physical(table, projection)}")
+            await connection.execute(
+                "DELETE FROM projection_positions WHERE projection = $1 AND build = $2",
+                projection.name,
+                projection.tag,
+            )
+
+    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+        async with (
+            store_errors(),
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            for table in projection.tables:
+                key = ", ".join(f"t.{name}::text" for name in table.key)
+                cursor = await connection.cursor(
+                    f"SELECT concat_ws(':', '{table.name}', {key}), md5(t::text) "  # noqa: S608
+                    f"FROM {physical(table, projection)} t"
+                )
+                while rows := await cursor.fetch(DIGEST_ROWS):
+                    yield dict(map(tuple, rows))
 
     async def close(self) -> None:
         """Leave the pool to whoever opened it."""
@@ -133,7 +165,7 @@ async def _move(connection: Connection, steps: Sequence[Step]) -> None:
     moved = await connection.fetchval(
         _MOVE,
         [move.projection.name for _, move in moves],
-        [move.projection.version for _, move in moves],
+        [move.projection.tag for _, move in moves],
         [source.topic for source, _ in moves],
         [source.partition for source, _ in moves],
         [move.after for _, move in moves],

@@ -6,6 +6,6 @@ for number = 2, #ARGV do
   local projection, key = ARGV[number]:match('^(.-):(.*)$')
   local prefix = ARGV[1] .. projection .. ':'
   local version = redis.call('GET', prefix .. 'live')
-  found[number - 1] = version and redis.call('HGETALL', prefix .. 'v' .. version .. ':' .. key) or {}
+  found[number - 1] = version and redis.call('HGETALL', prefix .. version .. ':' .. key) or {}
 end
 return found

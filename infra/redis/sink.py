@@ -9,7 +9,7 @@ in a cluster it holds the hash tag that keeps a projection's keys and positions 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -21,12 +21,15 @@ from projections.declaration import Projection, Store
 from projections.ports import Move, PositionMoved, Step
 
 _APPLY = Script(Path(__file__).with_name("apply.lua"))
+_DIGEST = Script(Path(__file__).with_name("digest.lua"))
 _APPLIED = -1
+_SCAN_KEYS = 1_000
+_EXPIRING_MS = 60_000
 
 
 def version_prefix(namespace: str, projection: Projection) -> str:
     """Return what every key of this version begins with."""
-    return f"{namespace}{projection.name}:v{projection.version}:"
+    return f"{namespace}{projection.name}:{projection.tag}:"
 
 
 def live_key(namespace: str, projection: str) -> str:
@@ -54,7 +57,7 @@ class RedisSink:
         async with store_errors():
             for projection in projections:
                 live = live_key(self._namespace, projection.name)
-                await self._redis.setnx(live, str(projection.version))
+                await self._redis.setnx(live, projection.tag)
 
     async def positions(
         self, projections: Sequence[Projection]
@@ -68,9 +71,6 @@ class RedisSink:
             for projection, hash_ in zip(projections, found, strict=True)
         }
 
-    async def pending(self, projections: Sequence[Projection], source: TopicPartition) -> int:  # noqa: ARG002
-        return -1
-
     async def apply(self, steps: Sequence[Step]) -> None:
         moves = [(step.source, move) for step in steps for move in step.moves]
         calls = [(self._keys(move), self._arguments(source, move)) for source, move in moves]
@@ -81,6 +81,55 @@ class RedisSink:
                 raise PositionMoved(
                     f"{move.projection.name} is at {answer} of {source}, not at {move.before}"
                 )
+
+    async def switch(self, projection: Projection) -> None:
+        async with store_errors():
+            for family in _published_families(projection):
+                await self._publish(projection, family)
+            await self._redis.set(live_key(self._namespace, projection.name), projection.tag)
+
+    async def _publish(self, projection: Projection, family: str) -> None:
+        """Let the published keys of a family be copies of this build's."""
+        prefix = version_prefix(self._namespace, projection)
+        mine = {key async for key in self._redis.scan_iter(f"{prefix}{family}:*", _SCAN_KEYS)}
+        for batch in _pieces(sorted(mine)):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for key in batch:
+                    published = self._namespace + key.removeprefix(prefix)
+                    pipeline.copy(key, published, replace=True)
+                await pipeline.execute()
+        wanted = {self._namespace + key.removeprefix(prefix) for key in mine}
+        async for key in self._redis.scan_iter(f"{self._namespace}{family}:*", _SCAN_KEYS):
+            if key not in wanted:
+                await self._redis.delete(key)
+
+    async def drop(self, projection: Projection) -> None:
+        async with store_errors():
+            async for key in self._redis.scan_iter(
+                f"{version_prefix(self._namespace, projection)}*", _SCAN_KEYS
+            ):
+                await self._redis.unlink(key)
+
+    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+        prefix = version_prefix(self._namespace, projection)
+        keys = []
+        async with store_errors():
+            async for key in self._redis.scan_iter(f"{prefix}*", _SCAN_KEYS):
+                if key != self._positions_key(projection):
+                    keys.append(key)
+                if len(keys) >= _SCAN_KEYS:
+                    yield await self._digests(prefix, keys)
+                    keys = []
+            yield await self._digests(prefix, keys)
+
+    async def _digests(self, prefix: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the digests of keys; what is about to expire may be gone elsewhere already."""
+        answers = await _DIGEST.run(self._redis, [((key,), (_EXPIRING_MS,)) for key in keys])
+        return {
+            key.removeprefix(prefix): digest
+            for key, digest in zip(keys, answers, strict=True)
+            if digest
+        }
 
     async def close(self) -> None:
         """Close the connections."""
@@ -97,7 +146,7 @@ class RedisSink:
         prefix = version_prefix(self._namespace, move.projection)
         commands = commands_of(move.changes)
         published = _published(move.projection, commands)
-        words = [field_of(source), str(move.before), str(move.after), str(move.projection.version)]
+        words = [field_of(source), str(move.before), str(move.after), move.projection.tag]
         words += [prefix, self._namespace, str(len(published)), *published]
         for name, key, *rest in commands:
             words += [str(len(rest) + 2), name, prefix + key, *rest]
@@ -106,9 +155,18 @@ class RedisSink:
 
 def _published(projection: Projection, commands: Sequence[Sequence[str]]) -> list[str]:
     """Return the keys among the commands' that are published under their bare names."""
-    families = {table.name for table in projection.tables if table.options.get("published")}
+    families = _published_families(projection)
     keys = dict.fromkeys(command[1] for command in commands)
     return [key for key in keys if key.partition(":")[0] in families]
+
+
+def _published_families(projection: Projection) -> frozenset[str]:
+    return frozenset(t.name for t in projection.tables if t.options.get("published"))
+
+
+def _pieces(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), _SCAN_KEYS):
+        yield keys[start : start + _SCAN_KEYS]
 
 
 def _source(field: str) -> TopicPartition:

@@ -18,7 +18,7 @@ if left < 0 or life - left > age_max then
   if not version then
     return {}
   end
-  local prefix = string.sub(KEYS[1], 1, -5) .. 'v' .. version .. ':' .. family .. ':'
+  local prefix = string.sub(KEYS[1], 1, -5) .. version .. ':' .. family .. ':'
   local keys, weights = {}, {}
   local first = math.floor((now - span) / width) * width
   for start = first, math.floor(now / width) * width, width do

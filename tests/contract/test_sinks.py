@@ -11,7 +11,7 @@ import pytest
 from events.base import TopicPartition
 from events.codec import LogRecord
 from projections.ports import Move, PositionMoved, Sink, Step, StoreUnavailable
-from projections.runner import Runner
+from projections.runner import ChosenBuilds, Runner
 from tests.contract.conftest import OpenSink
 from tests.contract.history import (
     ELSEWHERE,
@@ -198,6 +198,7 @@ def runner(store: Store, sink: Sink, keys: MemoryKeyRing) -> Runner:
         "contract",
         store.projections,
         sink,
+        builds=ChosenBuilds(),
         keys=keys,
         dead_letters=NoDeadLetters(),
         dead_letter_cap=1.0,

@@ -18,7 +18,7 @@ from projections.batches import Batch
 from projections.declaration import Projection, Store
 from projections.ports import StoreUnavailable
 from projections.registry import of_store
-from projections.runner import Runner
+from projections.runner import ChosenBuilds, Runner
 from tests.property.histories import decide, histories
 from tests.property.messages import PEOPLE, events
 from tests.property.profile import examples
@@ -43,6 +43,7 @@ def new_runner(sink: MemorySink, projections: Sequence[Projection], keys: Memory
         "property",
         projections,
         sink,
+        builds=ChosenBuilds(),
         keys=keys.for_reader(),
         dead_letters=MemoryDeadLetters(),
         dead_letter_cap=1.0,

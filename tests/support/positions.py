@@ -15,6 +15,7 @@ from infra.bootstrap.core import Core
 from infra.kafka.command_log import GROUP
 from infra.kafka.ends import LogEnds
 from infra.lag import LagMonitor
+from infra.live_builds import LiveBuilds
 from projections.registry import PROJECTIONS
 from schemas.catalogue import DOMAINS
 from tests.support.waiting import eventually
@@ -101,7 +102,9 @@ async def _unreacted(core: Core, ends: Mapping[Source, int]) -> dict[str, int]:
 
 
 async def _unapplied(core: Core, ends: LogEnds) -> dict[str, int]:
-    lags = await LagMonitor(core.sinks, PROJECTIONS, ends).measure()
+    lags = await LagMonitor(
+        core.sinks, PROJECTIONS, LiveBuilds(core.builds, PROJECTIONS), ends
+    ).measure()
     behind = {f"{lag.projection} {lag.source}": lag.events for lag in lags if lag.events}
     assert not behind, f"lag: {behind}"
     return behind

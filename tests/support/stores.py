@@ -171,19 +171,25 @@ async def redis_differences(core: Core, world: World) -> list[str]:
     namespace = core.settings.namespace
     try:
         return [
-            *await _counters(redis, f"{namespace}hot_counters:v1:counters:", world),
+            *await _counters(redis, await _live(redis, namespace, "hot_counters"), world),
             *await _sessions(redis, namespace, world),
-            *await _trends(redis, f"{namespace}trending:v1:", world),
+            *await _trends(redis, await _live(redis, namespace, "trending"), world),
         ]
     finally:
         await redis.aclose()
+
+
+async def _live(redis: Any, namespace: str, projection: str) -> str:
+    """Return what the keys of the build that readers see begin with."""
+    return f"{namespace}{projection}:{await redis.get(f'{namespace}{projection}:live')}:"
 
 
 async def _keys(redis: Any, prefix: str) -> list[str]:
     return [key.removeprefix(prefix) async for key in redis.scan_iter(f"{prefix}*", count=1000)]
 
 
-async def _counters(redis: Any, prefix: str, world: World) -> list[str]:
+async def _counters(redis: Any, build: str, world: World) -> list[str]:
+    prefix = f"{build}counters:"
     found = {}
     for video in await _keys(redis, prefix):
         counted = {name: int(n) for name, n in (await redis.hgetall(prefix + video)).items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -73,7 +73,6 @@ class MemorySink:
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.content = MemoryTables(projections)
         self.kept: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
-        self.pending_until: dict[TopicPartition, int] = {}
         self.steps: list[tuple[TopicPartition, tuple[int, int]]] = []
         self.before: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
@@ -107,12 +106,16 @@ class MemorySink:
             self.kept[move.projection.name][step.source] = move.after
             self.steps.append((step.source, (move.before, move.after)))
 
-    async def pending(
-        self,
-        projections: Sequence[Projection],  # noqa: ARG002
-        source: TopicPartition,
-    ) -> int:
-        return self.pending_until.get(source, -1)
+    async def switch(self, projection: Projection) -> None:
+        """There is one build."""
+
+    async def drop(self, projection: Projection) -> None:
+        self.kept.pop(projection.name, None)
+
+    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+        for table in projection.tables:
+            rows = self.content.rows[table.name]
+            yield {f"{table.name}:{key}": str(row) for key, row in rows.items()}
 
     async def close(self) -> None:
         """There is nothing to close."""

@@ -16,7 +16,7 @@ from projections.batches import Batch
 from projections.declaration import Change, Increment, Key, Projection, Store, Table
 from projections.folding import RowChange
 from projections.ports import StoreUnavailable
-from projections.runner import BatchMissing, Runner, TooManyDeadLetters
+from projections.runner import BatchMissing, ChosenBuilds, Runner, TooManyDeadLetters
 from tests.unit.events.keys import MemoryKeyRing
 from tests.unit.events.known import ADA, BEN, CLEO, COMMENT, VIDEO, log_record
 from tests.unit.projections.memory import MemoryDeadLetters, MemorySink
@@ -68,6 +68,7 @@ class Bench:
             "bench",
             self.projections,
             self.sink,
+            builds=ChosenBuilds(),
             keys=self.keys.for_reader(),
             dead_letters=self.dead_letters,
             dead_letter_cap=self.cap,
@@ -315,28 +316,6 @@ async def test_a_store_that_went_back_is_never_brought_on_over_a_gap() -> None:
     with pytest.raises(BatchMissing):
         await bench.runner.apply([batch(3, 5)])
     assert bench.sink.kept["counting"][SOURCE] == 1
-
-
-async def test_a_step_that_may_stand_half_applied_is_formed_again_exactly() -> None:
-    bench = Bench()
-    bench.sink.kept["counting"][SOURCE] = 2
-    bench.sink.pending_until[SOURCE] = 7
-    assert await bench.runner.assign([SOURCE]) == {SOURCE: 2}
-    await bench.runner.apply([batch(2, 4)])
-    await bench.runner.apply([batch(4, 6)])
-    assert bench.sink.steps == []
-    await bench.runner.apply([batch(6, 9)])
-    await bench.runner.apply([batch(9, 10)])
-    assert [step for _, step in bench.sink.steps] == [(2, 7), (7, 9), (9, 10)]
-    assert bench.follows() == 8
-
-
-async def test_a_pending_step_that_ends_with_a_batch_leaves_nothing_behind() -> None:
-    bench = Bench()
-    bench.sink.pending_until[SOURCE] = 3
-    await bench.runner.assign([SOURCE])
-    await bench.runner.apply([batch(0, 3)])
-    assert [step for _, step in bench.sink.steps] == [(0, 3)]
 
 
 async def test_old_versions_of_an_event_are_read_too() -> None:

@@ -1,0 +1,30 @@
+"""The builds that readers see, as a process knows them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from infra.postgres.builds import PostgresBuilds
+from projections.declaration import Projection, Store
+
+#: For how long what was learnt is believed. A build that was switched a moment ago stood where the
+#: former one stands for good, so whoever still asks for that one waits longer, never too short.
+_BELIEVED_S = 0.2
+
+
+class LiveBuilds:
+    """Callable with a store; asks Postgres seldom."""
+
+    def __init__(self, builds: PostgresBuilds, projections: Sequence[Projection]) -> None:
+        self._builds = builds
+        self._projections = projections
+        self._known: Sequence[Projection] = ()
+        self._until = 0.0
+
+    async def __call__(self, store: Store) -> Sequence[Projection]:
+        now = time.monotonic()
+        if now >= self._until:
+            self._known = await self._builds.seen(self._projections)
+            self._until = now + _BELIEVED_S
+        return [projection for projection in self._known if projection.store is store]

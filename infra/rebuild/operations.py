@@ -1,0 +1,239 @@
+"""What operators do with builds: make, verify, switch, return to, remove, pause."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from events.errors import NotFound
+from infra.bootstrap.core import Core, open_core
+from infra.postgres.builds import BuildRecord, BuildState
+from infra.rebuild.comparing import Comparison
+from infra.rebuild.pacing import Pacer
+from infra.rebuild.rebuilding import Progress as Pass
+from infra.rebuild.rebuilding import Rebuild
+from infra.settings import Settings
+from projections.declaration import Projection
+from projections.ports import Sink
+from projections.registry import PROJECTIONS
+
+EVERYTHING = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildOptions:
+    """How a rebuild goes; ``max_rate`` is in records a second, 0 for any."""
+
+    max_rate: float = 0.0
+    fresh: bool = False
+    verify: bool = True
+    switch: bool = True
+
+
+def chosen(names: Sequence[str]) -> list[Projection]:
+    """Return the declared projections of these names; ``all`` stands for every one.
+
+    Raises:
+        NotFound: there is no such projection.
+    """
+    if EVERYTHING in names:
+        return list(PROJECTIONS)
+    known = {projection.name: projection for projection in PROJECTIONS}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise NotFound(
+            f"No projection is called {', '.join(unknown)}; there are {', '.join(known)}",
+            code="PROJECTION_NOT_FOUND",
+        )
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+async def list_builds(settings: Settings) -> list[dict[str, Any]]:
+    """Return every build that exists."""
+    async with open_core(settings) as core:
+        await core.builds.seen(PROJECTIONS)
+        declared = {projection.name: projection for projection in PROJECTIONS}
+        return [
+            {
+                "projection": record.projection,
+                "build": record.of(declared[record.projection]).tag,
+                "state": record.state,
+                "madeAt": record.made_at,
+                "switchedAt": record.switched_at,
+            }
+            for record in await core.builds.records()
+            if record.projection in declared
+        ]
+
+
+async def rebuild(
+    settings: Settings, names: Sequence[str], options: RebuildOptions, out: Console | None
+) -> list[dict[str, Any]]:
+    """Build projections anew in one pass and let readers see them; return what became of each.
+
+    Raises:
+        NotFound: there is no such projection.
+        BuildsDiffer: a new build is not what the live one is; it stays in the making.
+        ReadersBusy: live readers did not stand still; the builds stay in the making.
+    """
+    wanted = chosen(names)
+    async with open_core(settings) as core:
+        if options.fresh:
+            await _remove(core, wanted, BuildState.BUILDING)
+        targets = [(await core.builds.begin(projection))[0] for projection in wanted]
+        return await _make(core, targets, options, out)
+
+
+async def deploy(
+    settings: Settings, options: RebuildOptions, out: Console | None
+) -> list[dict[str, Any]]:
+    """Build and switch to every projection whose declared version readers do not see yet."""
+    async with open_core(settings) as core:
+        seen = {p.name: p.version for p in await core.builds.seen(PROJECTIONS)}
+        changed = [p.name for p in PROJECTIONS if p.version != seen[p.name]]
+    return await rebuild(settings, changed, options, out) if changed else []
+
+
+async def rollback(
+    settings: Settings, names: Sequence[str], *, verify: bool, out: Console | None
+) -> list[dict[str, Any]]:
+    """Bring the builds that were kept last to the log's end, and let readers see them again.
+
+    Raises:
+        NotFound: there is no such projection, or no build of it was kept.
+    """
+    wanted = chosen(names)
+    async with open_core(settings) as core:
+        records = await core.builds.records()
+        targets = [_kept(projection, records) for projection in wanted]
+        return await _make(core, targets, RebuildOptions(verify=verify), out)
+
+
+def _kept(projection: Projection, records: Sequence[BuildRecord]) -> Projection:
+    mine = [
+        record
+        for record in records
+        if record.projection == projection.name
+        and record.state is BuildState.KEPT
+        and record.version == projection.version
+    ]
+    if not mine:
+        raise NotFound(f"No build of {projection.name} was kept", code="BUILD_NOT_FOUND")
+    return max(mine, key=lambda record: record.switched_at or record.made_at).of(projection)
+
+
+async def verify(
+    settings: Settings, names: Sequence[str], out: Console | None
+) -> list[dict[str, Any]]:
+    """Fold the log anew beside live projections, compare them, and remove what was made."""
+    wanted = chosen(names)
+    async with open_core(settings) as core:
+        await _remove(core, wanted, BuildState.BUILDING)
+        targets = [(await core.builds.begin(projection))[0] for projection in wanted]
+        try:
+            async with _progress(out) as report:
+                made = Rebuild(core, targets, report=report)
+                offsets = await made.build()
+                found = await made.compare()
+            return [_result(target, offsets, "compared", found) for target in targets]
+        finally:
+            await _remove(core, wanted, BuildState.BUILDING)
+
+
+async def remove(settings: Settings, names: Sequence[str], state: str) -> int:
+    """Remove the builds of projections that are in a state; return how many there were."""
+    async with open_core(settings) as core:
+        return await _remove(core, chosen(names), BuildState(state))
+
+
+async def pause(settings: Settings, names: Sequence[str]) -> None:
+    """Have nobody run projections."""
+    async with open_core(settings) as core:
+        for projection in chosen(names):
+            await core.builds.pause(projection)
+
+
+async def resume(settings: Settings, names: Sequence[str]) -> None:
+    """Have projections run again."""
+    async with open_core(settings) as core:
+        for projection in chosen(names):
+            await core.builds.resume(projection)
+
+
+async def _make(
+    core: Core, targets: Sequence[Projection], options: RebuildOptions, out: Console | None
+) -> list[dict[str, Any]]:
+    found: Mapping[str, Comparison] = {}
+    async with _progress(out) as report:
+        made = Rebuild(core, targets, Pacer(options.max_rate), report)
+        offsets = await made.build()
+        if options.switch:
+            found = await made.switch(verified=options.verify)
+    state = BuildState.LIVE if options.switch else BuildState.BUILDING
+    return [_result(target, offsets, state, found) for target in targets]
+
+
+def _result(
+    target: Projection, offsets: int, state: str, found: Mapping[str, Comparison]
+) -> dict[str, Any]:
+    comparison = found.get(target.name)
+    return {
+        "projection": target.name,
+        "build": target.tag,
+        "offsets": offsets,
+        "compared": comparison.rows if comparison else None,
+        "differing": sorted(comparison.differing) if comparison else None,
+        "state": str(state),
+    }
+
+
+async def _remove(core: Core, projections: Sequence[Projection], state: BuildState) -> int:
+    removed = 0
+    declared = {projection.name: projection for projection in projections}
+    for record in await core.builds.records():
+        if record.state is state and record.projection in declared:
+            build = record.of(declared[record.projection])
+            await _sink(core, build).drop(build)
+            await core.builds.forget(build)
+            removed += 1
+    return removed
+
+
+def _sink(core: Core, projection: Projection) -> Sink:
+    return next(sink for sink in core.sinks if sink.store is projection.store)
+
+
+@asynccontextmanager
+async def _progress(out: Console | None) -> AsyncIterator[Any]:
+    """Give what shows a pass's progress: a bar with rate and time left, or nothing."""
+    if out is None:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("reading the log"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out) as bar:
+        task = bar.add_task("", total=None, rate="")
+
+        def report(now: Pass) -> None:
+            speed = bar.tasks[task].speed or 0.0
+            bar.update(task, completed=now.done, total=now.total, rate=f"{speed:,.0f}/s")
+
+        yield report

@@ -1,0 +1,157 @@
+"""Projections built anew beside those that readers see, and switched to, while people go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from projections.registry import PROJECTIONS
+from tests.support.api import Api, Person, sign_up
+from tests.support.operators import operate
+from tests.support.positions import settled
+from tests.support.stores import check_everything
+from tests.support.streamhub import StreamHub
+from tests.support.videos import Backstage
+from tests.support.waiting import eventually
+from tests.support.workload import prepare_workload
+
+NAMES = {projection.name for projection in PROJECTIONS}
+
+
+async def test_all_stores_are_rebuilt_while_people_write_and_read(
+    streamhub: StreamHub, api: Api, backstage: Backstage
+) -> None:
+    """SH-119: no read fails, nobody goes back in time, and every store agrees with the log."""
+    before = await _live(streamhub)
+    workload = await prepare_workload(api, backstage, 11, clients=6, steps=60)
+    reader = await sign_up(api, "reader")
+    video = await backstage.ready_video(reader)
+    async with _reading(reader, video) as seen, asyncio.TaskGroup() as tasks:
+        tasks.create_task(workload.run())
+        ended = await operate(streamhub, "projections", "rebuild", "all", "--json")
+    assert ended.code == 0, ended.complaint
+    assert {row["projection"] for row in ended.data} == NAMES
+    assert all(row["differing"] == [] for row in ended.data), ended.data
+    after = await _live(streamhub)
+    assert all(after[name] != before[name] for name in NAMES)
+    assert seen
+    await settled(backstage.core)
+    await check_everything(backstage.core)
+    assert (await operate(streamhub, "projections", "prune", "all")).code == 0
+
+
+@asynccontextmanager
+async def _reading(person: Person, video: str) -> AsyncIterator[list[int]]:
+    """Like and unlike, and read one's own write each time, for as long as the body runs."""
+    ended = asyncio.Event()
+    seen: list[int] = []
+
+    async def read() -> None:
+        while not ended.is_set():
+            for wanted in (1, 0):
+                act = person.post if wanted else person.delete
+                assert (await act(f"/videos/{video}/like")).status == 200
+                shown = await person.get(f"/videos/{video}")
+                assert (shown.status, shown.data["likes"]) == (200, wanted), shown
+                found = await person.get("/videos", ids=video)
+                assert found.status == 200, found
+                seen.append(wanted)
+
+    task = asyncio.create_task(read())
+    try:
+        yield seen
+    finally:
+        ended.set()
+        await task
+
+
+async def _live(streamhub: StreamHub) -> dict[str, str]:
+    rows = (await operate(streamhub, "projections", "builds", "--json")).data
+    return {row["projection"]: row["build"] for row in rows if row["state"] == "live"}
+
+
+async def test_readers_can_return_to_the_build_before(
+    streamhub: StreamHub, person: Person, backstage: Backstage
+) -> None:
+    """The former build is kept, and brought up to the log's end before readers see it again."""
+    first = (await _live(streamhub))["followers"]
+    assert (await operate(streamhub, "projections", "rebuild", "followers")).code == 0
+    assert (await _live(streamhub))["followers"] != first
+    fan = await sign_up(person.api, "fan")
+    assert (await fan.post(f"/users/{person.id}/follow")).status == 200
+    assert (await operate(streamhub, "projections", "rollback", "followers")).code == 0
+    assert (await _live(streamhub))["followers"] == first
+    followers = await fan.get(f"/users/{person.id}/followers")
+    assert [row["id"] for row in followers.data] == [fan.id]
+    assert (await operate(streamhub, "projections", "prune", "followers")).code == 0
+    again = await operate(streamhub, "projections", "rollback", "followers")
+    assert (again.code, "BUILD_NOT_FOUND" in again.complaint) == (1, True)
+
+
+async def test_a_row_that_the_log_does_not_imply_is_found(
+    streamhub: StreamHub, person: Person, video: str, backstage: Backstage
+) -> None:
+    """A live build that somebody changed by hand differs from a fold, and is not verified."""
+    await person.post("/comments", {"videoId": video, "text": "as it was written"})
+    posted = await person.get(f"/videos/{video}/comments")
+    comment = posted.data[0]["id"]
+    tag = (await _live(streamhub))["comments"]
+    change = f"UPDATE comments__{tag} SET like_count = like_count + 5 WHERE id = $1"
+    await backstage.core.pool.execute(change, comment)
+    try:
+        found = await operate(streamhub, "projections", "verify", "comments", "--json")
+        assert found.code == 1
+        assert found.data[0]["differing"] == [f"comments:{comment}"]
+        refused = await operate(streamhub, "projections", "rebuild", "comments")
+        assert (refused.code, "BUILDS_DIFFER" in refused.complaint) == (1, True)
+        mended = await operate(streamhub, "projections", "rebuild", "comments", "--no-verify")
+        assert mended.code == 0, mended.complaint
+    finally:
+        await operate(streamhub, "projections", "prune", "comments")
+    shown = await person.get(f"/comments/{comment}")
+    assert shown.data["likes"] == 0
+    sound = await operate(streamhub, "projections", "verify", "comments", "--json")
+    assert (sound.code, sound.data[0]["differing"]) == (0, [])
+
+
+async def test_a_paused_projection_stands_still_and_goes_on_where_it_was(
+    streamhub: StreamHub, person: Person, video: str, backstage: Backstage
+) -> None:
+    """Readers see a paused read model as it was; resumed, it applies what it missed."""
+    assert (await operate(streamhub, "projections", "pause", "followers")).code == 0
+    fan = await sign_up(person.api, "fan")
+    await fan.post(f"/users/{person.id}/follow")
+    await person.post(f"/videos/{video}/like")
+    assert (await person.get(f"/videos/{video}")).data["likes"] == 1
+    stale = await person.get(f"/users/{person.id}/followers")
+    assert stale.data == []
+    assert (await operate(streamhub, "projections", "resume", "followers")).code == 0
+
+    async def followed() -> bool:
+        rows = (await person.get(f"/users/{person.id}/followers")).data
+        return [row["id"] for row in rows] == [fan.id]
+
+    await eventually("the follower", followed, 60.0)
+    await settled(backstage.core)
+    await check_everything(backstage.core)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("rebuild", "nothing"), "PROJECTION_NOT_FOUND"),
+        (("rollback", "viewing"), "BUILD_NOT_FOUND"),
+    ],
+)
+async def test_what_is_not_there_is_said_in_a_line(
+    streamhub: StreamHub, arguments: tuple[str, ...], code: str
+) -> None:
+    """One line, exit code 1."""
+    assert (await operate(streamhub, "projections", "prune", "all")).code == 0
+    ended = await operate(streamhub, "projections", *arguments)
+    assert ended.code == 1
+    assert code in ended.complaint
+    assert ended.complaint.count("\n") == 1
