@@ -11,7 +11,7 @@ from commands.envelope import read_outcome
 from commands.ports import CachePosition, DomainPartition, StateStore, StoredState
 from commands.router import Router
 from events.base import Event
-from events.codec import LogRecord, decode_event, decode_metadata
+from events.codec import LogRecord, decode_events, decode_metadata
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing
 
@@ -76,13 +76,19 @@ class PartitionCache:
         self, events: Sequence[LogRecord], outcomes: Sequence[LogRecord], keys: KeyRing
     ) -> None:
         """Take in records of the log that this process did not write itself."""
-        decoded = [(decode_event(r, keys), decode_metadata(r.headers), r.offset) for r in events]
+        decoded = [
+            (event, decode_metadata(record.headers), record.offset)
+            for record in events
+            for event in decode_events(record, keys)
+        ]
         await self.prefetch(
             {meta.stream: self._router.for_event(event) for event, meta, _ in decoded}, ()
         )
-        for event, meta, offset in decoded:
+        for event, meta, _ in decoded:
             self._fold_event(event, meta.stream, meta.stream_version)
-            self.advance(events_next=offset + 1, last_event=offset)
+        if events:
+            last = events[-1].offset
+            self.advance(events_next=last + 1, last_event=last)
         for record in outcomes:
             self.put_outcome(read_outcome(record.value))
             self.advance(outcomes_next=record.offset + 1)

@@ -18,6 +18,7 @@ from events.comments import (
     CommentRestored,
     CommentUnliked,
     HiddenBy,
+    ReportErased,
     ReportReason,
 )
 from events.errors import NotFound, NotPermitted
@@ -102,6 +103,17 @@ class ReportComment(CommentCommand):
         return f"comment_report-{self.comment_id}:{self.reporter_id}"
 
 
+class EraseReport(CommentCommand):
+    """Let go of a report, because whoever wrote it is forgotten."""
+
+    name = "comment.erase_report"
+
+    reporter_id: Id
+
+    def stream(self) -> str:
+        return f"comment_report-{self.comment_id}:{self.reporter_id}"
+
+
 class Comment(State):
     author_id: str | None = None
     parent_comment_id: str | None = None
@@ -115,6 +127,7 @@ class CommentLike(State):
 
 class CommentReport(State):
     reported: bool = False
+    erased: bool = False
 
 
 def evolve(
@@ -143,8 +156,13 @@ def evolve_like(
     return CommentLike(liked=isinstance(event, CommentLiked))
 
 
-def evolve_report(state: CommentReport, event: CommentReported) -> CommentReport:  # noqa: ARG001
-    return CommentReport(reported=True)
+def evolve_report(
+    state: CommentReport,
+    event: CommentReported | ReportErased,
+) -> CommentReport:
+    if isinstance(event, CommentReported):
+        return CommentReport(reported=True)
+    return state.model_copy(update={"erased": True})
 
 
 def decide(
@@ -211,8 +229,11 @@ def decide_like(command: LikeComment | UnlikeComment, state: CommentLike) -> Seq
     return [fact(**dict(command))]
 
 
-def decide_report(command: ReportComment, state: CommentReport) -> Sequence[Event]:
+def decide_report(command: ReportComment | EraseReport, state: CommentReport) -> Sequence[Event]:
     """One person's second report of the same comment adds nothing."""
+    if isinstance(command, EraseReport):
+        there = state.reported and not state.erased
+        return [ReportErased(**dict(command))] if there else []
     return [] if state.reported else [CommentReported(**dict(command))]
 
 
@@ -257,8 +278,8 @@ COMMENT_REPORT = Aggregate(
     name="comment_report",
     domain=DOMAIN,
     initial=CommentReport(),
-    commands=(ReportComment,),
-    events=(CommentReported,),
+    commands=(ReportComment, EraseReport),
+    events=(CommentReported, ReportErased),
     decide=decide_report,
     evolve=evolve_report,
     answer=answer_report,

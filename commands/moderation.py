@@ -14,6 +14,7 @@ from events.moderation import (
     ContentScored,
     ModerationAction,
     ReviewDecision,
+    ReviewNoteErased,
     SubjectType,
 )
 from events.privacy import Personal
@@ -50,27 +51,48 @@ class ReviewContent(ModerationCommand):
     note: Annotated[str, Personal("reviewer_id")]
 
 
+class EraseReviewNote(ModerationCommand):
+    """Let go of the words of a reviewer who is forgotten."""
+
+    name = "moderation.erase_review_note"
+
+    reviewer_id: Id
+
+
 class ModerationCase(State):
+    """``note_by`` is whose words stand beside the last decision."""
+
     action: ModerationAction | None = None
     decision: ReviewDecision | None = None
+    note_by: str | None = None
 
 
-def evolve(state: ModerationCase, event: ContentScored | ContentReviewed) -> ModerationCase:
+def evolve(
+    state: ModerationCase, event: ContentScored | ContentReviewed | ReviewNoteErased
+) -> ModerationCase:
     match event:
         case ContentScored():
-            return ModerationCase(action=event.action)
+            return ModerationCase(action=event.action, note_by=state.note_by)
         case ContentReviewed():
-            return state.model_copy(update={"decision": event.decision})
+            changes = {"decision": event.decision, "note_by": event.reviewer_id}
+            return state.model_copy(update=changes)
+        case ReviewNoteErased():
+            return state.model_copy(update={"note_by": None})
         case _:
             assert_never(event)
 
 
-def decide(command: RecordScore | ReviewContent, state: ModerationCase) -> Sequence[Event]:
+def decide(
+    command: RecordScore | ReviewContent | EraseReviewNote, state: ModerationCase
+) -> Sequence[Event]:
     match command:
         case RecordScore():
             return [ContentScored(**dict(command))]
         case ReviewContent():
             return _review(command, state)
+        case EraseReviewNote():
+            theirs = state.note_by == command.reviewer_id
+            return [ReviewNoteErased(**dict(command))] if theirs else []
         case _:
             assert_never(command)
 
@@ -95,8 +117,8 @@ MODERATION_CASE = Aggregate(
     name="moderation",
     domain=DOMAIN,
     initial=ModerationCase(),
-    commands=(RecordScore, ReviewContent),
-    events=(ContentScored, ContentReviewed),
+    commands=(RecordScore, ReviewContent, EraseReviewNote),
+    events=(ContentScored, ContentReviewed, ReviewNoteErased),
     decide=decide,
     evolve=evolve,
     answer=answer,

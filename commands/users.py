@@ -9,7 +9,14 @@ from commands.aggregate import Aggregate, State, UniqueValue
 from events.base import Command, Event, Id
 from events.errors import NotFound, NotPermitted
 from events.privacy import Personal
-from events.users import DOMAIN, ProfileUpdated, Role, RoleChanged, UserRegistered
+from events.users import (
+    DOMAIN,
+    ProfileUpdated,
+    Role,
+    RoleChanged,
+    UserErased,
+    UserRegistered,
+)
 
 
 class UserCommand(Command):
@@ -49,12 +56,19 @@ class ChangeRole(UserCommand):
     role: Role
 
 
+class EraseUser(UserCommand):
+    """Close the account for ever, so that its person can be forgotten."""
+
+    name = "user.erase"
+
+
 class User(State):
     registered: bool = False
+    erased: bool = False
     role: Role = Role.VIEWER
 
 
-def evolve(state: User, event: UserRegistered | ProfileUpdated | RoleChanged) -> User:
+def evolve(state: User, event: UserRegistered | ProfileUpdated | RoleChanged | UserErased) -> User:
     match event:
         case UserRegistered():
             return User(registered=True, role=event.role)
@@ -62,14 +76,20 @@ def evolve(state: User, event: UserRegistered | ProfileUpdated | RoleChanged) ->
             return state.model_copy(update={"role": event.role})
         case ProfileUpdated():
             return state
+        case UserErased():
+            return state.model_copy(update={"erased": True, "role": Role.VIEWER})
         case _:
             assert_never(event)
 
 
-def decide(command: RegisterUser | UpdateProfile | ChangeRole, state: User) -> Sequence[Event]:
+def decide(
+    command: RegisterUser | UpdateProfile | ChangeRole | EraseUser, state: User
+) -> Sequence[Event]:
     if isinstance(command, RegisterUser):
         return [] if state.registered else [_registered(command)]
-    if not state.registered:
+    if isinstance(command, EraseUser) and state.erased:
+        return []
+    if not state.registered or state.erased:
         raise NotFound("No such user", code="USER_NOT_FOUND")
     match command:
         case UpdateProfile():
@@ -77,6 +97,8 @@ def decide(command: RegisterUser | UpdateProfile | ChangeRole, state: User) -> S
         case ChangeRole():
             change = RoleChanged(user_id=command.user_id, role=command.role)
             return [] if state.role == command.role else [change]
+        case EraseUser():
+            return [UserErased(user_id=command.user_id)]
         case _:
             assert_never(command)
 
@@ -116,8 +138,8 @@ USER = Aggregate(
     name="user",
     domain=DOMAIN,
     initial=User(),
-    commands=(RegisterUser, UpdateProfile, ChangeRole),
-    events=(UserRegistered, ProfileUpdated, RoleChanged),
+    commands=(RegisterUser, UpdateProfile, ChangeRole, EraseUser),
+    events=(UserRegistered, ProfileUpdated, RoleChanged, UserErased),
     decide=decide,
     evolve=evolve,
     answer=answer,

@@ -38,6 +38,9 @@ class Message(BaseModel):
 class Event(Message):
     """A past fact. Never rewritten; old versions are lifted by upcasters when they are read."""
 
+    #: Why nobody should build on it any more, and what to use instead; empty while it is in use.
+    deprecated: ClassVar[str] = ""
+
     # A reader that is one release behind must not choke on a field that it does not know yet.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

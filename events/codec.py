@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from pydantic import ValidationError
-from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import CoreConfig, CoreSchema, SchemaValidator
 
 from events import clock
 from events.base import Event, Message, Metadata, Recorded, TopicPartition
@@ -185,21 +185,48 @@ def decode_event(record: LogRecord, keys: KeyRing, registry: EventRegistry = REG
     """Return the event in a record: decrypted, lifted to its current version, validated.
 
     Raises:
+        UndecodableRecord: body or headers are not what they claim, or the record is not one event
+            any more: read it by ``decode_events``.
+        UnknownEventType: the registry does not know the stored name.
+    """
+    stored_name = _text(record.headers, "ce_type")
+    data = decode_body(record.value)
+    event_type = registry.current(stored_name)
+    if event_type is not None:
+        return _event(event_type, data, record, keys)
+    lifted = registry.lift(stored_name, data)
+    if len(lifted) != 1:
+        raise UndecodableRecord(f"the {stored_name} has become {len(lifted)} events")
+    return _event(*lifted[0], record, keys)
+
+
+def decode_events(
+    record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY
+) -> list[Event]:
+    """Return the events that a record holds today: one, unless its event was split since.
+
+    Raises:
         UndecodableRecord: body or headers are not what they claim.
         UnknownEventType: the registry does not know the stored name.
     """
     stored_name = _text(record.headers, "ce_type")
     data = decode_body(record.value)
     event_type = registry.current(stored_name)
+    lifted = [(event_type, data)] if event_type else registry.lift(stored_name, data)
+    return [_event(each, body, record, keys) for each, body in lifted]
+
+
+def _event(
+    event_type: type[Event], data: dict[str, Any], record: LogRecord, keys: KeyRing
+) -> Event:
     try:
-        if event_type is None:
-            event_type, data = registry.lift(stored_name, data)
         read, is_personal = _reading(event_type)
         if is_personal and _ENCRYPTED_MARK in record.value:
             decrypt(event_type, data, keys)
         return read(data)
     except (KeyError, ValidationError, InvalidTag, ValueError) as error:
-        raise UndecodableRecord(f"the body is not a {stored_name}: {error!r}") from error
+        name = event_type.stored_name()
+        raise UndecodableRecord(f"the body is not a {name}: {error!r}") from error
 
 
 @cache
@@ -210,7 +237,8 @@ def _reading(event_type: type[Event]) -> tuple[Callable[[Any], Event], bool]:
     every reader took a third of the whole decoding. Their types are looked at nevertheless.
     """
     schema = cast("CoreSchema", _without_patterns(event_type.__pydantic_core_schema__))
-    return SchemaValidator(schema).validate_python, bool(personal_fields(event_type))
+    validator = SchemaValidator(schema, CoreConfig(hide_input_in_errors=True))
+    return validator.validate_python, bool(personal_fields(event_type))
 
 
 def _without_patterns(schema: Any) -> Any:
@@ -246,6 +274,43 @@ def decode_lazily(record: LogRecord, keys: KeyRing, registry: EventRegistry = RE
         record.offset,
         record.key,
     )
+
+
+def decode_all(
+    record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY
+) -> list[Recorded]:
+    """Return the events that a record holds today, each with metadata of its own.
+
+    The first keeps the record's event id, the others get ids made from it: the same each time.
+    Raises as ``decode_events`` and ``decode_metadata``.
+    """
+    events = decode_events(record, keys, registry)
+    metadata = decode_metadata(record.headers)
+    return [
+        Recorded(event, part_of(metadata, number), record.source, record.offset, record.key)
+        for number, event in enumerate(events)
+    ]
+
+
+def decode_all_lazily(
+    record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY
+) -> list[Recorded]:
+    """Return what ``decode_all`` does, with the metadata of a single event read when asked for.
+
+    Raises as ``decode_events``, and where a record has become several as ``decode_metadata``.
+    """
+    events = decode_events(record, keys, registry)
+    if len(events) != 1:
+        return decode_all(record, keys, registry)
+    metadata = _LazyMetadata(record.headers)
+    return [Recorded(events[0], metadata, record.source, record.offset, record.key)]
+
+
+def part_of(metadata: Metadata, number: int) -> Metadata:
+    """Return the metadata of one of the events that a record has become, counted from 0."""
+    if number == 0:
+        return metadata
+    return replace(metadata, event_id=clock.id_from(metadata.event_id, "part", str(number)))
 
 
 def headers_of(pairs: Sequence[tuple[str, bytes | None]] | None) -> dict[str, bytes]:

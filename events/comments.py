@@ -120,6 +120,17 @@ class CommentReported(Event):
     note: Annotated[str, Personal("reporter_id")]
 
 
+class ReportErased(Event):
+    """A report is gone, because whoever wrote it was forgotten; it still counts."""
+
+    name = "comment.report_erased"
+    domain = DOMAIN
+
+    comment_id: Id
+    video_id: Id
+    reporter_id: Id
+
+
 EVENTS: tuple[type[Event], ...] = (
     CommentPosted,
     CommentEdited,
@@ -129,4 +140,5 @@ EVENTS: tuple[type[Event], ...] = (
     CommentLiked,
     CommentUnliked,
     CommentReported,
+    ReportErased,
 )

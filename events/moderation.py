@@ -57,4 +57,16 @@ class ContentReviewed(Event):
     note: Annotated[str, Personal("reviewer_id")]
 
 
-EVENTS: tuple[type[Event], ...] = (ContentScored, ContentReviewed)
+class ReviewNoteErased(Event):
+    """The words of the last review are gone, because whoever wrote them was forgotten."""
+
+    name = "content.review_note_erased"
+    domain = DOMAIN
+
+    subject_id: Id
+    subject_type: SubjectType
+    video_id: Id | None
+    reviewer_id: Id
+
+
+EVENTS: tuple[type[Event], ...] = (ContentScored, ContentReviewed, ReviewNoteErased)

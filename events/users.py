@@ -51,4 +51,13 @@ class RoleChanged(Event):
     role: Role
 
 
-EVENTS: tuple[type[Event], ...] = (UserRegistered, ProfileUpdated, RoleChanged)
+class UserErased(Event):
+    """The account is gone for ever and its person forgotten; only the id remains."""
+
+    name = "user.erased"
+    domain = DOMAIN
+
+    user_id: Id
+
+
+EVENTS: tuple[type[Event], ...] = (UserRegistered, ProfileUpdated, RoleChanged, UserErased)

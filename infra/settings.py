@@ -43,6 +43,9 @@ class Settings(BaseSettings):
 
     jwt_secret: SecretStr = Field(SecretStr(""), description="Signs access and refresh tokens")
     master_key: SecretStr = Field(SecretStr(""), description="Wraps the keys of personal data")
+    master_key_old: SecretStr = Field(
+        SecretStr(""), description="The master key before the present one, during a rotation"
+    )
     access_token_seconds: int = Field(900, gt=0)
     session_seconds: int = Field(86_400, gt=0, description="Life of a session (SH-133)")
     bcrypt_cost: int = Field(12, ge=4, le=16)

@@ -42,3 +42,9 @@ class MediaFiles(Protocol):
 
     async def upload(self, source: Path, key: str) -> None:
         """Put a file; raises Unavailable."""
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix; raises Unavailable."""
+
+    async def remove(self, key: str) -> None:
+        """Remove an object; does nothing where there is none; raises Unavailable."""

@@ -17,9 +17,10 @@ from typing import TypeVar
 import structlog
 
 from events.base import Event, Recorded, TopicPartition
-from events.codec import LogRecord, decode
+from events.codec import LogRecord, decode_all
 from events.errors import LogError, Unavailable
 from events.privacy import KeyRing
+from events.registry import REGISTRY
 from processors.ports import ReactionPositions
 from projections.batches import Batch
 from projections.ports import DeadLetters
@@ -65,6 +66,8 @@ class ReactionReader:
         self.name = reaction.name
         self.pace_s = PACE_S
         self._reaction = reaction
+        self._stored_names = REGISTRY.stored_names(reaction.events)
+        self._names = {event.name for event in reaction.events}
         self._store = positions
         self._keys = keys
         self._dead_letters = dead_letters
@@ -117,8 +120,9 @@ class ReactionReader:
         await self._save(batch.source, batch.ends)
 
     def _concerns(self, record: LogRecord) -> bool:
+        """Say whether a record may hold an event of the rule, in whatever version."""
         stored_name = record.headers.get("ce_type", b"").decode("utf-8", "replace")
-        return any(stored_name.startswith(f"{event.name}.v") for event in self._reaction.events)
+        return stored_name in self._stored_names or stored_name.rpartition(".v")[0] in self._names
 
     async def _save(self, source: TopicPartition, position: int) -> None:
         await patiently(lambda: self._store.save(self.name, source, position))
@@ -127,8 +131,8 @@ class ReactionReader:
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 await patiently(lambda: self._keys.load(record.persons()))
-                recorded = decode(record, self._keys)
-                await patiently(partial(self._reaction.react, recorded))
+                for recorded in decode_all(record, self._keys):
+                    await patiently(partial(self._reaction.react, recorded))
             except LogError as error:
                 await self._bury(record, error)
                 return

@@ -10,6 +10,7 @@ import asyncio
 import tempfile
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -104,9 +105,17 @@ class TranscodeOnUpload:
             permanent = isinstance(error, MediaError)
             await self._fail(event, recorded, attempt, error, permanent=permanent)
             return permanent or attempt >= MAX_TRANSCODE_ATTEMPTS
-        await self._decide(command, recorded, f"complete:{attempt}")
+        outcome = await self._decide(command, recorded, f"complete:{attempt}")
+        if outcome.answer["status"] == VideoStatus.DELETED:
+            await self._discard(event.video_id)
         log.info("transcode_completed", video_id=event.video_id, attempt=attempt)
         return True
+
+    async def _discard(self, video_id: str) -> None:
+        """Remove the ladder of a video that was deleted meanwhile: nobody else will."""
+        for key in await patiently(lambda: self.files.keys(media_prefix(video_id))):
+            await patiently(partial(self.files.remove, key))
+        log.info("transcode_discarded", video_id=video_id)
 
     async def _fail(
         self,
@@ -216,9 +225,14 @@ class _Reporter:
         await asyncio.gather(*self._sending)
 
 
+def media_prefix(video_id: str) -> str:
+    """Return what the keys of all files of a ladder begin with."""
+    return f"videos/{video_id}/"
+
+
 def media_key(video_id: str, path: Path, out_dir: Path) -> str:
     """Return where a file of the ladder lies in object storage (SH-106)."""
-    return f"videos/{video_id}/{path.relative_to(out_dir).as_posix()}"
+    return media_prefix(video_id) + path.relative_to(out_dir).as_posix()
 
 
 def container_name(names: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from events.base import Recorded
 from events.engagement import VideoViewed
 from events.follows import UserFollowed, UserUnfollowed
-from events.users import ProfileUpdated, RoleChanged, UserRegistered
+from events.users import ProfileUpdated, RoleChanged, UserErased, UserRegistered
 from events.videos import VideoCreated, VideoDeleted
 from projections.declaration import Change, Increment, Projection, Put, Store, Table
 
@@ -33,6 +33,12 @@ USERS = Table(
 )
 
 
+#: What remains of an account whose person was forgotten; without ``created_at`` nobody sees it.
+_NOBODY = dict.fromkeys(
+    ("username", "email", "password_hash", "role", "avatar_url", "bio", "created_at")
+)
+
+
 def evolve(recorded: Recorded) -> Iterable[Change]:
     event, at = recorded.event, recorded.metadata.time
     match event:
@@ -54,6 +60,8 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
             yield Put("users", (event.user_id,), {**changes, "updated_at": at})
         case RoleChanged():
             yield Put("users", (event.user_id,), {"role": event.role, "updated_at": at})
+        case UserErased():
+            yield Put("users", (event.user_id,), {**_NOBODY, "updated_at": at})
         case _:
             yield from _count(recorded)
 
@@ -83,6 +91,7 @@ ACCOUNTS = Projection(
         UserRegistered,
         ProfileUpdated,
         RoleChanged,
+        UserErased,
         VideoCreated,
         VideoDeleted,
         VideoViewed,

@@ -14,6 +14,7 @@ from events.comments import (
     CommentReported,
     CommentRestored,
     CommentUnliked,
+    ReportErased,
 )
 from projections.declaration import Change, Increment, Projection, Put, Remove, Store, Table
 
@@ -116,6 +117,8 @@ def _reactions(event: Event, recorded: Recorded) -> Iterable[Change]:
             report = {"reason": event.reason, "note": event.note, "created_at": at}
             yield Put("comment_reports", (event.reporter_id, event.comment_id), report)
             yield Increment("comments", (event.comment_id,), {"report_count": 1})
+        case ReportErased():
+            yield Remove("comment_reports", (event.reporter_id, event.comment_id))
 
 
 COMMENT_THREADS = Projection(
@@ -131,6 +134,7 @@ COMMENT_THREADS = Projection(
         CommentLiked,
         CommentUnliked,
         CommentReported,
+        ReportErased,
     ),
     evolve=evolve,
     tables=(COMMENTS, COMMENT_LIKES, COMMENT_REPORTS),

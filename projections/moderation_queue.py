@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from events.base import Recorded
 from events.comments import CommentReported
-from events.moderation import ContentReviewed, ContentScored, SubjectType
+from events.moderation import ContentReviewed, ContentScored, ReviewNoteErased, SubjectType
 from projections.declaration import Change, Increment, Projection, Put, Store, Table
 
 MODERATION_CASES = Table(
@@ -81,13 +81,15 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
                     "decided_at": at,
                 },
             )
+        case ReviewNoteErased():
+            yield Put("moderation_cases", (event.subject_id,), {"note": ""})
 
 
 MODERATION_QUEUE = Projection(
     name="moderation_queue",
     version=1,
     store=Store.POSTGRES,
-    events=(ContentScored, CommentReported, ContentReviewed),
+    events=(ContentScored, CommentReported, ContentReviewed, ReviewNoteErased),
     evolve=evolve,
     tables=(MODERATION_CASES,),
 )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from events import clock
 from events.base import Event, Recorded
 from events.engagement import VideoLiked, VideoUnliked, VideoViewed
-from events.users import UserRegistered
+from events.users import UserErased, UserRegistered
 from events.videos import (
     VideoBlocked,
     VideoCreated,
@@ -92,6 +92,8 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
         case UserRegistered():
             names = {"id": event.user_id, "creator_name": event.username}
             yield Put("creators", (event.user_id,), names)
+        case UserErased():
+            yield Put("creators", (event.user_id,), {"creator_name": None})
         case VideoViewed():
             yield Increment("videos", (event.video_id,), {"views": 1})
         case VideoLiked():
@@ -132,6 +134,7 @@ VIDEO_INDEX = Projection(
     store=Store.OPENSEARCH,
     events=(
         UserRegistered,
+        UserErased,
         VideoCreated,
         VideoUpdated,
         VideoReady,

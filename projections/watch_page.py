@@ -117,8 +117,8 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
         case VideoReady():
             yield from _ready(event, recorded)
         case VideoDeleted():
-            status = {"status": VideoStatus.DELETED, "updated_at": at}
-            yield Put("videos", (event.video_id,), status)
+            gone = {"status": VideoStatus.DELETED, "title": None, "description": None}
+            yield Put("videos", (event.video_id,), {**gone, "updated_at": at})
         case _:
             yield from _engagement(event, recorded)
             yield from _progress(event)

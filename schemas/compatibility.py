@@ -14,7 +14,18 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 #: Words that only explain what stands there; they may change at any time.
-_EXPLANATIONS = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description"})
+_EXPLANATIONS = frozenset(
+    {
+        "$schema",
+        "$id",
+        "$defs",
+        "$comment",
+        "title",
+        "description",
+        "deprecated",
+        "x-deprecated",
+    }
+)
 #: Words with rules of their own.
 _SPECIAL = frozenset({"properties", "required", "enum"})
 _NULL = {"type": "null"}

@@ -6,7 +6,7 @@ from commands.processor import CommandProcessor
 from commands.router import ROUTER
 from infra.bootstrap.core import Core
 from infra.kafka.command_log import CommandLogSettings, ConfluentCommandLog
-from infra.postgres.key_store import derive_key
+from infra.postgres.key_store import derive_key, service_key
 from infra.postgres.write_path import PostgresClaims, PostgresStateStore
 
 
@@ -19,7 +19,13 @@ async def command_processor(core: Core) -> CommandProcessor:
     return CommandProcessor(
         command_log,
         PostgresStateStore(core.pool),
-        PostgresClaims(core.pool, derive_key(core.places.master_key, "claims")),
+        PostgresClaims(core.pool, await _claims_key(core)),
         core.keys,
         ROUTER,
     )
+
+
+async def _claims_key(core: Core) -> bytes:
+    """Return the key of claims, which outlives the master key that it was first derived from."""
+    first = core.settings.master_key_old.get_secret_value() or core.places.master_key
+    return await service_key(core.pool, core.wrapper, "claims", derive_key(first, "claims"))

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from infra.clickhouse.sink import ClickHouseSink
+from infra.key_wrapping import KeyWrapper, LocalMasterKey
 from infra.opensearch.sink import OpenSearchSink
 from infra.places import Places, find_places
 from infra.postgres.builds import PostgresBuilds
@@ -27,6 +28,7 @@ class Core:
     places: Places
     pool: Pool
     keys: PostgresKeyRing
+    wrapper: KeyWrapper
     storage: S3Storage
     sinks: Sequence[Sink]
     builds: PostgresBuilds
@@ -48,11 +50,14 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         ]
         for sink in sinks:
             stack.push_async_callback(sink.close)
+        former = settings.master_key_old.get_secret_value()
+        wrapper = LocalMasterKey(places.master_key, former)
         yield Core(
             settings=settings,
             places=places,
             pool=pool,
-            keys=PostgresKeyRing(pool, places.master_key),
+            keys=PostgresKeyRing(pool, wrapper),
+            wrapper=wrapper,
             storage=S3Storage(places.s3, settings.s3_public_url),
             sinks=sinks,
             builds=PostgresBuilds(pool),

@@ -24,6 +24,24 @@ from processors.reactions import Reaction, ReactionReader
 from processors.transcode_on_upload import TranscodeOnUpload
 from projections.batches import BatchReader
 
+#: Reaction -> the kind of worker that does it.
+REACTION_KINDS = {
+    "transcode_on_upload": "transcode",
+    "moderate_on_upload": "moderate",
+    "moderate_comments": "moderate",
+    "apply_verdicts": "verdicts",
+}
+
+
+def reaction_named(name: str, core: Core, bus: KafkaCommandBus) -> Reaction:
+    """Return one reaction, ready to react.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    reactions = {each.name: each for each in _reactions(REACTION_KINDS[name], core, bus)}
+    return reactions[name]
+
 
 async def reaction_readers(
     core: Core, kinds: Collection[str], dead_letters: KafkaDeadLetters, stack: AsyncExitStack

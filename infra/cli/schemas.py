@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from infra.cli.console import complain, out
@@ -10,14 +12,21 @@ app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("check")
-def schemas_check() -> None:
+def schemas_check(
+    against: Annotated[
+        str, typer.Option(help="A git revision whose published schemas must still hold.")
+    ] = "",
+) -> None:
     """Check that the published schemas match the events and that no change breaks readers.
 
-    Example: streamhub schemas check
+    Example: streamhub schemas check --against v0.1.0
     """
-    from schemas.publish import check
+    from infra.schema_history import check_against
+    from schemas import asyncapi, publish
 
-    problems = check()
+    problems = [*publish.check(), *asyncapi.check()]
+    if against:
+        problems += check_against(against)
     for problem in problems:
         complain(problem)
     if problems:
@@ -27,11 +36,23 @@ def schemas_check() -> None:
 
 @app.command("write")
 def schemas_write() -> None:
-    """Write the schemas of events that are new; published ones are never changed.
+    """Write the schemas of new events, and the AsyncAPI document; promises are never changed.
 
     Example: streamhub schemas write
     """
-    from schemas.publish import write
+    from schemas import asyncapi, publish
 
-    written = write()
-    out.print(f"{len(written)} schemas written")
+    written = publish.write()
+    documents = asyncapi.write()
+    out.print(f"{len(written)} schemas and {len(documents)} AsyncAPI document written")
+
+
+@app.command("asyncapi")
+def schemas_asyncapi() -> None:
+    """Print the AsyncAPI 3.0 document of the log.
+
+    Example: streamhub schemas asyncapi > asyncapi.json
+    """
+    from schemas.asyncapi import encoded
+
+    typer.echo(encoded().decode(), nl=False)

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from commands.endpoints import routes as command_routes
 from infra.bootstrap.api import ApiParts, open_api
-from infra.http import health, watch
+from infra.http import catalogue, health, watch
 from infra.http.errors import install_error_handlers
 from infra.http.middleware import RequestMiddleware
 from infra.http.rate_limits import RateLimitMiddleware
@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(media.router)
     app.include_router(health.router)
     app.include_router(watch.router)
+    app.include_router(catalogue.router)
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(RateLimitMiddleware, exempt=settings.rate_limit_exempt)

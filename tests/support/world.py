@@ -101,6 +101,10 @@ def _role_changed(world: World, entry: Entry) -> None:
     world.users[entry.body["user_id"]]["role"] = entry.body["role"]
 
 
+def _user_erased(world: World, entry: Entry) -> None:
+    world.users[entry.body["user_id"]] = {}
+
+
 def _session_started(world: World, entry: Entry) -> None:
     world.sessions[entry.body["session_id"]] = dict(entry.body)
 
@@ -207,6 +211,10 @@ def _comment_reported(world: World, entry: Entry) -> None:
     world.comment_counts[entry.body["comment_id"]]["report_count"] += 1
 
 
+def _report_erased(world: World, entry: Entry) -> None:
+    world.comment_reports.discard((entry.body["reporter_id"], entry.body["comment_id"]))
+
+
 def _followed(world: World, entry: Entry) -> None:
     follower, creator = entry.body["follower_id"], entry.body["creator_id"]
     world.follows.add((follower, creator))
@@ -235,6 +243,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "user.registered": _registered,
     "user.profile_updated": _nothing,
     "user.role_changed": _role_changed,
+    "user.erased": _user_erased,
     "session.started": _session_started,
     "session.refreshed": _nothing,
     "session.revoked": _session_revoked,
@@ -262,10 +271,12 @@ _HANDLERS: Mapping[str, Handler] = {
     "comment.liked": _comment_liked,
     "comment.unliked": _comment_unliked,
     "comment.reported": _comment_reported,
+    "comment.report_erased": _report_erased,
     "user.followed": _followed,
     "user.unfollowed": _unfollowed,
     "content.scored": _scored,
     "content.reviewed": _reviewed,
+    "content.review_note_erased": _nothing,
 }
 
 

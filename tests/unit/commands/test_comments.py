@@ -11,6 +11,7 @@ from commands.comments import (
     CommentCommand,
     DeleteComment,
     EditComment,
+    EraseReport,
     HideComment,
     LikeComment,
     PostComment,
@@ -28,6 +29,7 @@ from events.comments import (
     CommentRestored,
     CommentUnliked,
     HiddenBy,
+    ReportErased,
     ReportReason,
 )
 from events.users import Role
@@ -138,6 +140,15 @@ def test_a_person_reports_a_comment_once() -> None:
     assert told == {"id": COMMENT_ID, "reported": True}
     other = report.model_copy(update={"reason": ReportReason.HATE})
     given(COMMENT_REPORT, reported).when(other).then_nothing()
+
+
+def test_a_report_is_erased_once() -> None:
+    erase = EraseReport(**PLACE, reporter_id=BEN)
+    reported = CommentReported(**PLACE, reporter_id=BEN, reason=ReportReason.SPAM, note="Again")
+    erased = ReportErased(**PLACE, reporter_id=BEN)
+    given(COMMENT_REPORT).when(erase).then_nothing()
+    given(COMMENT_REPORT, reported).when(erase).then(erased)
+    given(COMMENT_REPORT, reported, erased).when(erase).then_nothing()
 
 
 def test_comments_of_a_video_share_its_key_and_each_has_a_stream() -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from commands.moderation import MODERATION_CASE, RecordScore, ReviewContent
+from commands.moderation import (
+    MODERATION_CASE,
+    EraseReviewNote,
+    RecordScore,
+    ReviewContent,
+)
 from events.moderation import (
     ContentReviewed,
     ContentScored,
     ModerationAction,
     ReviewDecision,
+    ReviewNoteErased,
     SubjectType,
 )
 from tests.unit.commands.given import given
-from tests.unit.events.known import ADA, COMMENT, VIDEO
+from tests.unit.events.known import ADA, BEN, COMMENT, VIDEO
 
 SUBJECT = {"subject_id": VIDEO, "subject_type": SubjectType.VIDEO, "video_id": VIDEO}
 SCORE = {"model": "image", "score": 0.8, "flagged": True, "action": ModerationAction.REVIEW}
@@ -60,3 +66,15 @@ def test_a_comment_that_was_only_reported_can_be_reviewed() -> None:
     rest = {"reviewer_id": ADA, "decision": ReviewDecision.REJECT, "note": ""}
     command = ReviewContent(**subject, **rest)
     given(MODERATION_CASE).when(command).then(ContentReviewed(**subject, **rest))
+
+
+def test_only_the_last_reviewers_words_can_be_let_go() -> None:
+    mine = EraseReviewNote(**SUBJECT, reviewer_id=ADA)
+    gone = ReviewNoteErased(**SUBJECT, reviewer_id=ADA)
+    approved = reviewed(ReviewDecision.APPROVE)
+    given(MODERATION_CASE, SCORED, approved).when(mine).then(gone)
+    given(MODERATION_CASE, SCORED, approved, SCORED).when(mine).then(gone)
+    given(MODERATION_CASE, SCORED, approved, gone).when(mine).then_nothing()
+    others = approved.model_copy(update={"reviewer_id": BEN})
+    given(MODERATION_CASE, SCORED, approved, others).when(mine).then_nothing()
+    given(MODERATION_CASE, SCORED).when(mine).then_nothing()

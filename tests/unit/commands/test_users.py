@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from commands.aggregate import UniqueValue
-from commands.users import USER, ChangeRole, RegisterUser, UpdateProfile
-from events.users import ProfileUpdated, Role, RoleChanged, UserRegistered
+from commands.users import USER, ChangeRole, EraseUser, RegisterUser, UpdateProfile
+from events.users import ProfileUpdated, Role, RoleChanged, UserErased, UserRegistered
 from tests.unit.commands.given import given
 from tests.unit.events.known import ADA, BEN
 
@@ -74,3 +74,20 @@ def test_who_was_never_registered_has_no_profile_and_no_role() -> None:
     edit = UpdateProfile(user_id=ADA, bio="Engines", actor_id=ADA, actor_role=Role.VIEWER)
     given(USER).when(edit).then_refused("USER_NOT_FOUND")
     given(USER).when(ChangeRole(user_id=ADA, role=Role.ADMIN)).then_refused("USER_NOT_FOUND")
+
+
+def test_an_account_is_erased_once_and_for_ever() -> None:
+    erase, erased = EraseUser(user_id=ADA), UserErased(user_id=ADA)
+    promoted = RoleChanged(user_id=ADA, role=Role.ADMIN)
+    told = given(USER, REGISTERED, promoted).when(erase).then(erased)
+    assert told == {"id": ADA, "role": "viewer"}
+    gone = given(USER, REGISTERED, promoted, erased)
+    gone.when(erase).then_nothing()
+    gone.when(REGISTER).then_nothing()
+    gone.when(ChangeRole(user_id=ADA, role=Role.ADMIN)).then_refused("USER_NOT_FOUND")
+    edit = UpdateProfile(user_id=ADA, bio="Back", actor_id=ADA, actor_role=Role.VIEWER)
+    gone.when(edit).then_refused("USER_NOT_FOUND")
+
+
+def test_who_was_never_registered_cannot_be_erased() -> None:
+    given(USER).when(EraseUser(user_id=ADA)).then_refused("USER_NOT_FOUND")

@@ -9,11 +9,13 @@ import pytest
 
 from commands.videos import (
     CompleteTranscode,
+    DeleteVideo,
     FailTranscode,
     ReportTranscodeProgress,
     StartTranscode,
 )
 from events.errors import Unavailable
+from events.users import Role
 from events.videos import (
     TranscodeFailed,
     TranscodeStarted,
@@ -95,6 +97,27 @@ async def test_kafka_away_at_the_end_does_not_transcode_again(tmp_path: Path, fi
     assert studio.files.downloads == 1
     assert studio.attempts() == [1]
     assert isinstance(studio.commands.events[-1], VideoReady)
+
+
+async def test_a_film_that_is_deleted_meanwhile_leaves_nothing_behind(
+    tmp_path: Path, film: Path
+) -> None:
+    studio = Studio(tmp_path)
+    studio.upload(film)
+    upload = studio.files.upload
+
+    async def upload_and_delete(source: Path, key: str) -> None:
+        await upload(source, key)
+        gone = DeleteVideo(video_id=VIDEO, actor_id=ADA, actor_role=Role.VIEWER)
+        if len(studio.files.uploaded) == 1:
+            await studio.commands.decide(gone, UPLOADED, "delete")
+
+    studio.files.upload = upload_and_delete  # type: ignore[method-assign]
+    await studio.rule.react(UPLOADED)
+    assert isinstance(studio.commands.events[-1], VideoDeleted)
+    assert len(studio.files.uploaded) > 1
+    assert await studio.files.keys(f"videos/{VIDEO}/") == []
+    assert studio.attempts() == [1]
 
 
 async def test_a_file_that_is_no_film_fails_at_once(tmp_path: Path) -> None:

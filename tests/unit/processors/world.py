@@ -99,3 +99,11 @@ class MemoryFiles:
     async def upload(self, source: Path, key: str) -> None:
         self.put(key, source)
         self.uploaded.append(key)
+
+    async def keys(self, prefix: str) -> list[str]:
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        found = (path.relative_to(self.folder).as_posix() for path in files)
+        return sorted(key for key in found if key.startswith(prefix))
+
+    async def remove(self, key: str) -> None:
+        (self.folder / key).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from events.engagement import VideoViewed
 from events.follows import UserFollowed, UserUnfollowed
-from events.users import ProfileUpdated, Role, RoleChanged, UserRegistered
+from events.users import ProfileUpdated, Role, RoleChanged, UserErased, UserRegistered
 from events.videos import VideoDeleted
 from projections.accounts import ACCOUNTS
 from tests.unit.commands.known_videos import CREATED
@@ -89,3 +89,19 @@ def test_what_is_taken_back_is_counted_down() -> None:
     assert rows["users"][ADA,]["total_uploads"] == 0
     assert rows["users"][ADA,]["follower_count"] == 1
     assert rows["users"][BEN,]["following_count"] == 1
+
+
+def test_of_an_erased_account_only_the_counters_remain() -> None:
+    erased = recorded(UserErased(user_id=ADA), 2, LATER)
+    for registered in (REGISTERED, REGISTERED.model_copy(update={"username": f"erased:{ADA}"})):
+        rows = rows_after(ACCOUNTS, recorded(registered), recorded(VIEWED, 1), erased)
+        row = rows["users"][ADA,]
+        kept = {name: value for name, value in row.items() if value is not None}
+        assert kept == {
+            "id": ADA,
+            "updated_at": LATER,
+            "total_views": 1,
+            "total_uploads": 0,
+            "follower_count": 0,
+            "following_count": 0,
+        }

@@ -15,6 +15,7 @@ from events.comments import (
     CommentRestored,
     CommentUnliked,
     HiddenBy,
+    ReportErased,
     ReportReason,
 )
 from projections.comments import COMMENT_THREADS
@@ -107,3 +108,10 @@ def test_reports_are_counted_and_say_why() -> None:
             "created_at": NOW,
         }
     }
+
+
+def test_an_erased_report_still_counts() -> None:
+    reported = CommentReported(**PLACE, reporter_id=BEN, reason=ReportReason.SPAM, note="Again")
+    tables = after(POSTED, reported, ReportErased(**PLACE, reporter_id=BEN))
+    assert tables["comments"][COMMENT,]["report_count"] == 1
+    assert not tables["comment_reports"]

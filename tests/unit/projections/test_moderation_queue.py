@@ -13,6 +13,7 @@ from events.moderation import (
     ContentScored,
     ModerationAction,
     ReviewDecision,
+    ReviewNoteErased,
     SubjectType,
 )
 from projections.moderation_queue import MODERATION_QUEUE
@@ -83,3 +84,15 @@ def test_it_does_not_matter_whether_a_report_or_a_decision_is_read_first() -> No
     report, decision = recorded(reported()), recorded(reviewed(COMMENT, SubjectType.COMMENT), 1)
     there = rows_after(MODERATION_QUEUE, report, decision)
     assert there == rows_after(MODERATION_QUEUE, decision, report)
+
+
+def test_a_decision_outlives_the_words_beside_it() -> None:
+    decided = reviewed(VIDEO, SubjectType.VIDEO)
+    erased = ReviewNoteErased(
+        subject_id=VIDEO,
+        subject_type=SubjectType.VIDEO,
+        video_id=VIDEO,
+        reviewer_id=decided.reviewer_id,
+    )
+    row = case_after(VIDEO, scored(ModerationAction.REVIEW), decided, erased)
+    assert (row["decision"], row["note"]) == (decided.decision, "")

@@ -4,7 +4,7 @@ import pytest
 
 from events.base import Event
 from events.engagement import VideoLiked, VideoUnliked
-from events.users import UserRegistered
+from events.users import UserErased, UserRegistered
 from events.videos import (
     VideoBlocked,
     VideoCreated,
@@ -119,3 +119,8 @@ def test_a_change_that_cannot_carry_its_offset_is_a_fault() -> None:
     evolve = stamped(lambda _: [RedisCommand(("DEL", "key"))])
     with pytest.raises(TypeError, match="RedisCommand cannot carry an offset"):
         list(evolve(recorded(VIEWED)))
+
+
+def test_the_name_of_an_erased_creator_is_found_no_more() -> None:
+    nameless = [Put("creators", (ADA,), {"creator_name": None, OFFSET: 7})]
+    assert changes(UserErased(user_id=ADA)) == nameless

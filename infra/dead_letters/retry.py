@@ -1,0 +1,250 @@
+"""Applying a dead letter again, by the code of today, once.
+
+A projection gets what it missed straight into its store: the step's position is a place of its
+own, named after the record, that goes from 0 to 1 and never again. A reaction is run again, and a
+command is put back into its topic: the ids of commands see to it that nothing happens twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from events.base import Recorded, TopicPartition
+from events.codec import decode_all
+from events.deadletters import DeadLetter
+from events.errors import Conflict, LogError, StreamHubError
+from infra.bootstrap.core import Core
+from infra.bootstrap.reactions import REACTION_KINDS, reaction_named
+from infra.dead_letters.order import settle
+from infra.dead_letters.topic import LetterTopic, append, records_between
+from infra.kafka.bus import KafkaCommandBus
+from projections.declaration import Change, Projection, Store
+from projections.ports import Move, PositionMoved, Sink, Step
+from projections.registry import PROJECTIONS, of_store
+
+#: The reader name of the command processor.
+COMMANDS = "commands"
+_STORE_READER = "projections-"
+#: A reader that is being fed moves on between a look at its position and the step.
+_TRIES = 20
+
+
+class Applied(StrEnum):
+    """What a retry came to for one reader."""
+
+    APPLIED = "applied"
+    ALREADY = "applied before"
+    NOT_READ = "not read by it"
+    OVERTAKEN = "applied, and overtaken meanwhile: rebuild it"
+
+
+class UnknownReader(StreamHubError):
+    """The reader of a dead letter does not exist any more."""
+
+    code = "UNKNOWN_READER"
+
+
+class StillIndigestible(StreamHubError):
+    """The code of today cannot digest the record either."""
+
+    code = "STILL_INDIGESTIBLE"
+
+
+def own_place(letter: DeadLetter) -> TopicPartition:
+    """Return the place under which stores know that a record was applied late."""
+    source = letter.record.source
+    return TopicPartition(
+        f"deadletters/{source.topic}/{source.partition}/{letter.record.offset}", 0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Retries letters of one topic of dead letters."""
+
+    core: Core
+    letters: LetterTopic
+
+    async def apply(self, letter: DeadLetter) -> dict[str, Applied]:
+        """Apply a letter; return what it came to, by reader. The letter itself stays open.
+
+        Raises:
+            Conflict: an older letter of the same key is open, or the reader is not there yet.
+            StillIndigestible: it fails again; nothing was applied where it failed.
+            UnknownReader, Unavailable.
+        """
+        older = self.letters.older_open(letter)
+        if older is not None:
+            raise Conflict(
+                f"{older.id} is older and of the same key: retry or discard it first",
+                code="OLDER_LETTER_OPEN",
+            )
+        if letter.reader == COMMANDS:
+            return await self._send_again(letter)
+        if letter.reader in REACTION_KINDS:
+            return await self._react_again(letter)
+        return await self._project_again(letter)
+
+    async def _send_again(self, letter: DeadLetter) -> dict[str, Applied]:
+        """Put the command back: its id is decided once, however often it comes."""
+        record = letter.record
+        headers = dict(record.headers)
+        # Only of commands with a fingerprint is the outcome remembered by id.
+        headers.setdefault("fingerprint", b"deadletter")
+        headers.pop("reply_to", None)
+        await append(
+            self.core.places.kafka, record.source, record.key, record.value, [*headers.items()]
+        )
+        return {COMMANDS: Applied.APPLIED}
+
+    async def _react_again(self, letter: DeadLetter) -> dict[str, Applied]:
+        recorded = await self._decode(letter)
+        core = self.core
+        bus = KafkaCommandBus(core.places.kafka, core.keys, core.settings.command_timeout_seconds)
+        await bus.start()
+        try:
+            reaction = reaction_named(letter.reader, core, bus)
+            for each in recorded:
+                await reaction.react(each)
+        except StreamHubError:
+            raise
+        except Exception as error:
+            raise StillIndigestible(f"{letter.reader}: {type(error).__name__}") from error
+        finally:
+            await bus.stop()
+        return {letter.reader: Applied.APPLIED}
+
+    async def _project_again(self, letter: DeadLetter) -> dict[str, Applied]:
+        projections = _projections(letter)
+        recorded = await self._decode(letter)
+        outcome = {}
+        for projection in projections:
+            wanted = [each for each in recorded if type(each.event) in projection.events]
+            outcome[projection.name] = (
+                await self._project(projection, letter, wanted) if wanted else Applied.NOT_READ
+            )
+        return outcome
+
+    async def _decode(self, letter: DeadLetter) -> list[Recorded]:
+        await self.core.keys.load(letter.record.persons())
+        try:
+            return decode_all(letter.record, self.core.keys)
+        except LogError as error:
+            raise StillIndigestible(error.message) from error
+
+    async def _project(
+        self, projection: Projection, letter: DeadLetter, recorded: Sequence[Recorded]
+    ) -> Applied:
+        [sink] = [sink for sink in self.core.sinks if sink.store is projection.store]
+        for _ in range(_TRIES):
+            reached, late = await _positions(sink, projection, letter)
+            if late:
+                return Applied.ALREADY
+            if reached <= letter.record.offset:
+                raise Conflict(
+                    f"{projection.name} has not come as far as the record", code="NOT_READ_YET"
+                )
+            changes = await self._changes(projection, letter, recorded, reached)
+            try:
+                await _apply(sink, projection, letter, reached, changes)
+            except PositionMoved:
+                continue
+            except StreamHubError:
+                raise
+            except Exception as error:
+                raise StillIndigestible(f"{projection.name}: {type(error).__name__}") from error
+            return await self._look_back(sink, projection, letter, recorded, changes)
+        raise Conflict(f"{projection.name} is being read too fast; try again", code="READER_BUSY")
+
+    async def _changes(
+        self, projection: Projection, letter: DeadLetter, recorded: Sequence[Recorded], reached: int
+    ) -> list[Change]:
+        """Return what the record still has to change behind everything that was applied since."""
+        try:
+            late = [change for each in recorded for change in projection.evolve(each)]
+        except Exception as error:
+            raise StillIndigestible(f"{projection.name}: {type(error).__name__}") from error
+        since = await self._applied_since(projection, letter, reached)
+        return settle(late, [c for each in since for c in projection.evolve(each)])
+
+    async def _applied_since(
+        self, projection: Projection, letter: DeadLetter, reached: int
+    ) -> Sequence[Recorded]:
+        """Return the events of the record's key that the projection has applied behind it."""
+        source, key = letter.record.source, letter.record.key
+        readers = frozenset({projection.name, f"{_STORE_READER}{projection.store}"})
+        buried = {
+            origin.offset
+            for origin in self.letters.never_applied(readers)
+            if origin.source == source
+        }
+        records = await records_between(
+            self.core.places.kafka, source, letter.record.offset + 1, reached, key
+        )
+        await self.core.keys.load({person for record in records for person in record.persons()})
+        events: list[Recorded] = []
+        for record in records:
+            if record.offset in buried:
+                continue
+            try:
+                found = decode_all(record, self.core.keys)
+            except LogError:
+                continue
+            events += [each for each in found if type(each.event) in projection.events]
+        return events
+
+    async def _look_back(
+        self,
+        sink: Sink,
+        projection: Projection,
+        letter: DeadLetter,
+        recorded: Sequence[Recorded],
+        changes: Sequence[Change],
+    ) -> Applied:
+        """Say whether events that came in the same moment changed what was applied.
+
+        PostgreSQL locks the position meanwhile; the other stores cannot.
+        """
+        reached, _ = await _positions(sink, projection, letter)
+        same = await self._changes(projection, letter, recorded, reached) == list(changes)
+        return Applied.APPLIED if same else Applied.OVERTAKEN
+
+
+def _projections(letter: DeadLetter) -> Sequence[Projection]:
+    """Return the projections that missed the record."""
+    name, topic = letter.reader, letter.record.source.topic
+    stores = {f"{_STORE_READER}{store}": store for store in Store}
+    found = of_store(stores[name]) if name in stores else PROJECTIONS
+    chosen = [
+        projection
+        for projection in found
+        if (name in stores or projection.name == name) and topic in projection.topics()
+    ]
+    if not chosen:
+        raise UnknownReader(f"nothing reads {topic} under the name '{name}' any more")
+    return chosen
+
+
+async def _positions(sink: Sink, projection: Projection, letter: DeadLetter) -> tuple[int, int]:
+    """Return how far a projection has read, and whether it has applied the record late (0 or 1)."""
+    stored = (await sink.positions([projection])).get(projection.name, {})
+    return stored.get(letter.record.source, 0), stored.get(own_place(letter), 0)
+
+
+async def _apply(
+    sink: Sink,
+    projection: Projection,
+    letter: DeadLetter,
+    reached: int,
+    changes: Sequence[Change],
+) -> None:
+    """Apply the changes if the projection still stands where they were settled for."""
+    late = Step(own_place(letter), [Move(projection, 0, 1, changes)])
+    if projection.store is Store.POSTGRES:
+        # In one transaction: the reader cannot move on before it has ended.
+        guard = Step(letter.record.source, [Move(projection, reached, reached, ())])
+        await sink.apply([guard, late])
+        return
+    await sink.apply([late])
