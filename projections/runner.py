@@ -15,9 +15,11 @@ from typing import Any
 import structlog
 
 from events.base import Recorded, TopicPartition
-from events.codec import PERSONS_HEADER, LogRecord, decode_lazily
+from events.codec import PERSONS_HEADER, LogRecord, decode_all_lazily
+from events.deadletters import reason_of
 from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
+from events.registry import REGISTRY
 from projections.batches import Batch
 from projections.declaration import Change, Projection
 from projections.ports import Builds, DeadLetters, Move, PositionMoved, Sink, Step, StoreUnavailable
@@ -182,11 +184,11 @@ class Runner:
             await self._patiently(self._sink.apply, steps)
         except StreamHubError:
             raise
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever the store refuses
             if len(batches) == 1 and len(batches[0].records) <= 1:
                 await self._apply_each(steps, batches[0].records)
                 return
-            log.exception("step_refused", reader=self.name)
+            log.warning("step_refused", reader=self.name, reason=type(error).__name__)
             await self._apply_apart(batches)
             return
         self._note(steps)
@@ -247,10 +249,12 @@ class Runner:
         dead = 0
         for record in wanted:
             try:
-                decoded.append((record, decode_lazily(record, self._keys)))
+                found = decode_all_lazily(record, self._keys)
             except LogError as error:
                 dead += 1
                 await self._bury(record, self.name, error)
+            else:
+                decoded += [(record, recorded) for recorded in found]
         self._check_cap(len(records), dead)
         return decoded
 
@@ -283,7 +287,7 @@ class Runner:
             topic=record.source.topic,
             partition=record.source.partition,
             offset=record.offset,
-            reason=f"{type(error).__name__}: {error}"[:500],
+            reason=reason_of(record, error),
         )
         await self._patiently(self._dead_letters.put, record, reader, error)
 
@@ -307,14 +311,11 @@ class Runner:
 
 
 def _wanted(projections: Sequence[Projection]) -> frozenset[bytes | None]:
-    """Return the stored names, old versions included, of the events that projections read.
+    """Return the stored names, former ones included, of the records that projections read.
 
     None is among them: a record without a name is looked at, so that somebody hears of it.
     """
-    names = {
-        f"{event.name}.v{version}".encode()
-        for projection in projections
-        for event in projection.events
-        for version in range(1, event.version + 1)
-    }
-    return frozenset({None, *names})
+    types = {event for projection in projections for event in projection.events}
+    own = {f"{t.name}.v{version}" for t in types for version in range(1, t.version + 1)}
+    names = own | REGISTRY.stored_names(types)
+    return frozenset({None, *(name.encode() for name in names)})
