@@ -34,6 +34,7 @@ TOPICS: Mapping[str, str] = {
     "transcode": "benchmarks.transcode.topic",
     "moderation": "benchmarks.moderation.topic",
     "resources": "benchmarks.resources.topic",
+    "log_verify": "benchmarks.log_verify.topic",
 }
 
 out = Console()

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from events.errors import StreamHubError
-from infra.cli import deadletters, gdpr, projections, running, schemas, servers, topics, users
+from infra.cli import deadletters, gdpr, log, projections, running, schemas, servers, topics, users
 from infra.cli.console import complain
 from infra.logs import configure_logs
 
@@ -22,6 +22,7 @@ app.add_typer(running.app)
 app.add_typer(servers.app, name="infra", help="The native servers.")
 app.add_typer(topics.app, name="topics", help="The topics of the log.")
 app.add_typer(projections.app, name="projections", help="The read models.")
+app.add_typer(log.app, name="log", help="The log: read, prove, export, replay.")
 app.add_typer(users.app, name="users", help="Accounts, for operators.")
 app.add_typer(schemas.app, name="schemas", help="The published contract.")
 app.add_typer(deadletters.app, name="deadletters", help="Records that nobody could digest.")
