@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.console import out, run, show_progress
+from infra.cli.console import JsonOption, out, print_json, run, show_progress
 from infra.logs import configure_logs
 from infra.settings import Settings
 
@@ -91,6 +91,29 @@ def worker(
     settings = Settings()
     configure_logs("-".join(["worker", *roles]), settings.log_level)
     run(run_worker(settings, wanted))
+
+
+@app.command()
+def deploy(
+    max_rate: Annotated[float, typer.Option(help="Records a second at most; 0 for any.")] = 0.0,
+    json: JsonOption = False,
+) -> None:
+    """Build every read model whose declaration has a new version, and switch readers to it.
+
+    Call it with the new release beside the processes of the old one; reads go on meanwhile.
+
+    Example: streamhub deploy
+    """
+    from infra.rebuild.operations import RebuildOptions, deploy
+
+    settings = Settings()
+    options = RebuildOptions(max_rate)
+    built = run(deploy(settings, options, None if json else out))
+    if json:
+        print_json(built)
+    else:
+        names = ", ".join(f"{row['projection']} {row['build']}" for row in built)
+        out.print(f"readers see {names}" if built else "every read model is of this release")
 
 
 @app.command()

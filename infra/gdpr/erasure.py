@@ -26,8 +26,11 @@ from infra.gdpr.store_search import StoreSearch
 from infra.gdpr.traces import Traces
 from infra.kafka.bus import KafkaCommandBus
 from infra.kafka.ends import LogEnds
+from infra.live_builds import LiveBuilds
+from infra.postgres.builds import BuildState
 from infra.postgres.key_store import KEY_LIFE_S, PostgresKeyRing
 from infra.postgres.sink import store_errors
+from infra.rebuild.operations import remove_builds
 from infra.redis.connection import connect
 from infra.redis.connection import store_errors as redis_errors
 from projections.registry import PROJECTIONS
@@ -51,6 +54,7 @@ class Erasure:
     commands: Counter[str] = field(default_factory=Counter)
     key_destroyed: bool = False
     media_removed: int = 0
+    builds_removed: int = 0
     claims_released: int = 0
     texts: int = 0
     shared: list[str] = field(default_factory=list)
@@ -69,6 +73,7 @@ class Erasure:
             "commands": dict(self.commands),
             "keyDestroyed": self.key_destroyed,
             "mediaRemoved": self.media_removed,
+            "buildsRemoved": self.builds_removed,
             "claimsReleased": self.claims_released,
             "textsSearchedFor": self.texts,
             "textsOfOthersToo": self.shared,
@@ -109,6 +114,10 @@ class Eraser:
         await self._decide(late)
         self._tell("waiting for the read models")
         await self._catch_up()
+        # Builds that nobody keeps up to date would keep the person too.
+        report.builds_removed = await remove_builds(
+            self._core, PROJECTIONS, (BuildState.KEPT, BuildState.BUILDING)
+        )
         report.claims_released = await self._release_claims(traces)
         report.media_removed = await self._remove_media(traces, late)
         await self._forget_addresses(traces)
@@ -154,7 +163,8 @@ class Eraser:
     async def _catch_up(self) -> None:
         ends = LogEnds(self._core.places.kafka)
         try:
-            waiter = PositionWaiter(self._core.sinks, PROJECTIONS, ends, _CATCH_UP_TIMEOUT_S)
+            live = LiveBuilds(self._core.builds, PROJECTIONS)
+            waiter = PositionWaiter(self._core.sinks, PROJECTIONS, live, ends, _CATCH_UP_TIMEOUT_S)
             await waiter.catch_up(PROJECTIONS)
         finally:
             await ends.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +91,7 @@ async def rebuild(
     wanted = chosen(names)
     async with open_core(settings) as core:
         if options.fresh:
-            await _remove(core, wanted, BuildState.BUILDING)
+            await remove_builds(core, wanted, [BuildState.BUILDING])
         targets = [(await core.builds.begin(projection))[0] for projection in wanted]
         return await _make(core, targets, options, out)
 
@@ -140,7 +140,7 @@ async def verify(
     """Fold the log anew beside live projections, compare them, and remove what was made."""
     wanted = chosen(names)
     async with open_core(settings) as core:
-        await _remove(core, wanted, BuildState.BUILDING)
+        await remove_builds(core, wanted, [BuildState.BUILDING])
         targets = [(await core.builds.begin(projection))[0] for projection in wanted]
         try:
             async with _progress(out) as report:
@@ -149,13 +149,13 @@ async def verify(
                 found = await made.compare()
             return [_result(target, offsets, "compared", found) for target in targets]
         finally:
-            await _remove(core, wanted, BuildState.BUILDING)
+            await remove_builds(core, wanted, [BuildState.BUILDING])
 
 
 async def remove(settings: Settings, names: Sequence[str], state: str) -> int:
     """Remove the builds of projections that are in a state; return how many there were."""
     async with open_core(settings) as core:
-        return await _remove(core, chosen(names), BuildState(state))
+        return await remove_builds(core, chosen(names), [BuildState(state)])
 
 
 async def pause(settings: Settings, names: Sequence[str]) -> None:
@@ -199,11 +199,17 @@ def _result(
     }
 
 
-async def _remove(core: Core, projections: Sequence[Projection], state: BuildState) -> int:
+async def remove_builds(
+    core: Core, projections: Sequence[Projection], states: Collection[BuildState]
+) -> int:
+    """Remove the builds of projections that are in one of these states, and count them.
+
+    A build that is live is never among them.
+    """
     removed = 0
     declared = {projection.name: projection for projection in projections}
     for record in await core.builds.records():
-        if record.state is state and record.projection in declared:
+        if record.state in states and record.projection in declared:
             build = record.of(declared[record.projection])
             await _sink(core, build).drop(build)
             await core.builds.forget(build)

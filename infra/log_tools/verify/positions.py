@@ -19,6 +19,7 @@ from events.errors import Unavailable
 from infra.bootstrap.core import Core, open_core
 from infra.kafka.ends import LogEnds
 from infra.lag import Lag, LagMonitor
+from infra.live_builds import LiveBuilds
 from infra.log_tools.verify.findings import Findings
 from infra.settings import Settings
 from projections.declaration import Store
@@ -50,7 +51,9 @@ async def verify_positions(settings: Settings, findings: Findings) -> list[Lag]:
             # Committed offsets first: positions that are read later can only be further on.
             committed = await asyncio.to_thread(_committed, core.places.kafka)
             claims = await _claims(core)
-            lags = await LagMonitor(core.sinks, PROJECTIONS, ends).measure()
+            lags = await LagMonitor(
+                core.sinks, PROJECTIONS, LiveBuilds(core.builds, PROJECTIONS), ends
+            ).measure()
             sources = sorted({claim.source for claim in claims})
             known = await ends.ends(sources) if sources else {}
         finally:
