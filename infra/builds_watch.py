@@ -31,8 +31,7 @@ class BuildsWatch:
 
     async def join(self) -> None:
         """Be known as readers before the first batch is applied."""
-        for store, runner in self._runners:
-            await self._obey(store, runner)
+        await asyncio.gather(*(self._obey(store, runner) for store, runner in self._runners))
 
     async def run(self) -> None:
         """Obey for ever; while Postgres is away nobody can give orders either.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -27,6 +28,7 @@ from infra.settings import Settings
 from infra.supervisor.client import SupervisorClient
 from infra.web_assets import prepare_web_assets
 
+_FIRST_READ_TIMEOUT_S = 60.0
 _SETTING_OF = {
     "kafka": "STREAMHUB_KAFKA_BOOTSTRAP",
     "postgres": "STREAMHUB_POSTGRES_URL",
@@ -99,9 +101,17 @@ async def _populate(system: System, people: int, videos: int) -> None:
             account = {"email": f"{name}@example.org", "password": "correct horse"}
             answer = await client.post("/auth/register", json={**account, "username": name})
             owner_id = answer.json()["data"]["id"]
-            answer = await client.post("/auth/login", json=account)
-            system.tokens.append(answer.json()["data"]["accessToken"])
+            system.tokens.append(await _sign_in(client, account))
     await _publish(system, owner_id, videos)
+
+
+async def _sign_in(client: httpx.AsyncClient, account: Mapping[str, str]) -> str:
+    """Return an access token; the first reads after a start may come before read models run."""
+    async with asyncio.timeout(_FIRST_READ_TIMEOUT_S):
+        while (answer := await client.post("/auth/login", json=account)).status_code == 503:
+            await asyncio.sleep(0.5)
+    token: str = answer.json()["data"]["accessToken"]
+    return token
 
 
 async def _publish(system: System, owner_id: str, videos: int) -> None:

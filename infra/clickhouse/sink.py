@@ -53,7 +53,7 @@ class ClickHouseSink:
     """
 
     store = Store.CLICKHOUSE
-    pace_s = 0.2
+    pace_s = 0.25
 
     def __init__(self, url: str, namespace: str = "", believed_s: float = _BELIEVED_S) -> None:
         self._database = database_name(namespace)

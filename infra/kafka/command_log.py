@@ -63,7 +63,7 @@ def _consumer_settings(settings: CommandLogSettings) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": _SESSION_TIMEOUT_MS,
-        "fetch.wait.max.ms": 50,
+        "fetch.wait.max.ms": 500,
         "fetch.queue.backoff.ms": 5,
         "retry.backoff.ms": 2,
         "reconnect.backoff.max.ms": 1_000,

@@ -20,6 +20,9 @@ MEMORY_FLAGS = (
     "-XX:ReservedCodeCacheSize=128m",
     "-XX:-UsePerfData",
 )
+# The second compiler took more of two cores in the first minutes than the server itself, for code
+# that runs seldom; the first one alone is at its best at once.
+SIMPLE_COMPILER = ("-XX:TieredStopAtLevel=1",)
 # A server without memory limps along; one that ends is started again.
 SAFETY_FLAGS = ("-XX:+ExitOnOutOfMemoryError",)
 # Silence the warnings of Java 25 about what these servers have always done.

@@ -90,14 +90,22 @@ def _properties(broker: int, controller: int, data: Path) -> dict[str, str | int
     }
 
 
+def _cluster_id() -> str:
+    """Return an id in Kafka's own form; as Kafka does, none that looks like an option."""
+    while True:
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not name.startswith("-"):
+            return name
+
+
 def _format(folder: Path, environment: dict[str, str], properties: dict[str, str | int]) -> None:
     """Write the identity of a new log beside its place, then move it there in one step."""
     fresh = folder / "data.new"
     shutil.rmtree(fresh, ignore_errors=True)
     config = folder / "format.properties"
     write_properties(config, {**properties, "log.dirs": str(fresh)})
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(config))
+    options = ("--cluster-id", _cluster_id(), "--config", str(config))
+    tool = ("kafka.tools.StorageTool", "format", *options)
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     run(java_tool_argv((quiet, *tool)), folder, environment)
     config.unlink()

@@ -6,7 +6,7 @@ import re
 
 from infra.native.commands import PreparationError, run
 from infra.native.jar_sets import fetch_jars
-from infra.native.java import java_argv, java_environment
+from infra.native.java import SIMPLE_COMPILER, java_argv, java_environment
 from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
 from infra.supervisor.spec import ProcessSpec, ReadyCheck
@@ -40,7 +40,7 @@ def prepare_opensearch(place: Place) -> PreparedServer:
     logging = config / "log4j2.properties"
     logging.write_text(LOG_SETTINGS)
     (config / "opensearch.yml").write_text(_settings(transport))
-    flags = (f"-Dlog4j2.configurationFile={logging}", *FLAGS)
+    flags = (*SIMPLE_COMPILER, f"-Dlog4j2.configurationFile={logging}", *FLAGS)
     check = {"path": "/_cluster/health", "expect": '"timed_out":false'}
     spec = ProcessSpec(
         name="opensearch",

@@ -6,7 +6,7 @@ import json
 import secrets
 
 from infra.native.jar_sets import fetch_jars
-from infra.native.java import java_argv, java_environment, write_properties
+from infra.native.java import SIMPLE_COMPILER, java_argv, java_environment, write_properties
 from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
 from infra.supervisor.spec import ProcessSpec, ReadyCheck
@@ -51,7 +51,7 @@ def prepare_s3(place: Place) -> PreparedServer:
     )
     logging = place.folder / "logback.xml"
     logging.write_text(LOG_SETTINGS)
-    flags = (f"-Dlogback.configurationFile={logging}",)
+    flags = (*SIMPLE_COMPILER, f"-Dlogback.configurationFile={logging}")
     spec = ProcessSpec(
         name="s3",
         argv=java_argv(place, class_path, flags, (MAIN, "--properties", str(config))),

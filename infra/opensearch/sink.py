@@ -57,7 +57,7 @@ class OpenSearchSink:
     """Implements ``projections.ports.Sink``; changes carry their offset (``stamps``)."""
 
     store = Store.OPENSEARCH
-    pace_s = 0.2
+    pace_s = 0.5
 
     def __init__(self, url: str, namespace: str = "") -> None:
         self._client = connect(url)

@@ -72,7 +72,7 @@ class PostgresSink:
     """Implements ``projections.ports.Sink``."""
 
     store = Store.POSTGRES
-    pace_s = 0.02
+    pace_s = 0.05
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -46,7 +46,7 @@ class RedisSink:
     """Implements ``projections.ports.Sink``; the first argument of a command is its only key."""
 
     store = Store.REDIS
-    pace_s = 0.02
+    pace_s = 0.05
 
     def __init__(self, url: str, namespace: str = "") -> None:
         self._redis: Redis = connect(url)
