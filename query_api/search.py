@@ -99,6 +99,10 @@ async def _query(
     )
 
 
+#: The greatest value that OpenSearch sorts by: that of a signed integer of 64 bits.
+_SORT_VALUE_MAX = 2**63 - 1
+
+
 @router.get("/search", dependencies=_FRESH)
 @router.get("/videos/search", dependencies=_FRESH)
 async def search(
@@ -176,17 +180,24 @@ def _body(wanted: SearchBody, page: Page, creators: list[str]) -> dict[str, Any]
         "sort": _sort(wanted.sort),
     }
     if page.cursor is not None:
-        body["search_after"] = _after(page.cursor)
+        body["search_after"] = _after(page.cursor, wanted.sort)
     else:
         body["from"] = page.offset
     return body
 
 
-def _after(cursor: tuple[Any, ...]) -> list[Any]:
-    """Return the sort values of the row that a cursor names."""
-    if len(cursor) != 2 or not isinstance(cursor[0], int | float) or not isinstance(cursor[1], str):
+def _after(cursor: tuple[Any, ...], sort: str) -> list[Any]:
+    """Return the sort values of the row that a cursor names.
+
+    Counters, durations and times in milliseconds are integers, relevance is none.
+    """
+    value, name = cursor if len(cursor) == 2 else (0, None)
+    is_score = sort.removeprefix("-") == "relevance"
+    kinds = (int, float) if is_score else (int,)
+    fits = type(value) in kinds and abs(value or 0) <= _SORT_VALUE_MAX
+    if not fits or not isinstance(name, str):
         raise Invalid.field("cursor", "is not a cursor of this list")
-    return list(cursor)
+    return [value, name]
 
 
 def _words(text: str, creators: list[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from infra.kafka.bus import KafkaCommandBus
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.kafka.sender import ReactionCommands
 from infra.postgres.reaction_positions import PostgresReactionPositions
+from infra.scratch import own_scratch
 from processors.apply_verdicts import ApplyVerdicts
 from processors.media.options import TranscodeOptions
 from processors.moderate_comments import ModerateComments
@@ -63,8 +64,7 @@ async def reaction_readers(
 
 def _reactions(kind: str, core: Core, bus: KafkaCommandBus) -> list[Reaction]:
     settings = core.settings
-    scratch = settings.data_dir / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch = own_scratch(settings.data_dir / "scratch")
 
     def sender(name: str) -> ReactionCommands:
         return ReactionCommands(bus, core.keys, name)

@@ -7,6 +7,7 @@ from pathlib import Path
 from processors.media.clips import make_clip
 from tests.support.api import Person, video_in_state
 from tests.support.log import check_log, read_log
+from tests.support.positions import settled
 from tests.support.streamhub import StreamHub
 from tests.support.videos import Backstage, upload
 from tests.support.waiting import eventually
@@ -28,6 +29,7 @@ async def test_a_film_survives_its_worker(
     pid = streamhub.kill("processors")
     await streamhub.wait_ready("processors", but_not=pid)
     await video_in_state(person, video, "ready", 240.0)
+    await settled(backstage.core)
     log = await read_log(backstage.core.places.kafka)
     check_log(log)
     told = [entry.type for entry in log.events if entry.stream == f"video-{video}"]
@@ -35,5 +37,5 @@ async def test_a_film_survives_its_worker(
     assert told.count("video.transcode_started.v1") == 2
     scores = [entry for entry in log.events if entry.stream == f"moderation-{video}"]
     assert len(scores) == 1, "the video was judged twice"
-    leftovers = list((streamhub.settings.data_dir / "scratch").glob("transcode-*"))
+    leftovers = list((streamhub.settings.data_dir / "scratch").glob("*/transcode-*"))
     assert leftovers == [], "temporary files were left behind"

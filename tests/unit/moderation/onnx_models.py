@@ -32,7 +32,7 @@ def write_colour_classifier(
 ) -> Path:
     """Write a classifier by mean colour: p(explicit) = red, p(suggestive) = green, 0..1 each.
 
-    Red and green must not add up to more than one.
+    Where red and green add up to more than one, both are taken in proportion.
     """
     columns = {Label.SAFE: (-1, -1, 0), Label.EXPLICIT: (1, 0, 0), Label.SUGGESTIVE: (0, 1, 0)}
     weights = np.array([columns[label] for label in labels], np.float32).T
@@ -40,9 +40,12 @@ def write_colour_classifier(
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["means"], axes=[2, 3], keepdims=0),
         helper.make_node("Gemm", ["means", "weights", "offsets"], ["unlimited"]),
-        helper.make_node("Clip", ["unlimited", "zero", "one"], ["probabilities"]),
+        helper.make_node("Clip", ["unlimited", "zero", "one"], ["shares"]),
+        helper.make_node("ReduceSum", ["shares", "axis"], ["total"], keepdims=1),
+        helper.make_node("Div", ["shares", "total"], ["probabilities"]),
     ]
-    constants = {"weights": weights, "offsets": offsets, "zero": _number(0), "one": _number(1)}
+    numbers = {"zero": _number(0), "one": _number(1), "axis": np.array([1])}
+    constants = {"weights": weights, "offsets": offsets, **numbers}
     _write_model(path, nodes, constants, batch, [batch, 3])
     return _describe(path, ClassifierDescription(kind="classifier", input=INPUT, labels=labels))
 
