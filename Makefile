@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-package events --custom-compile-command "make lock" \
 	$(if $(UPGRADE),--upgrade,)
 
-.PHONY: help up down clean test check bench lock install install-dev
+.PHONY: help up down clean test faults check bench lock install install-dev
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -36,6 +36,10 @@ clean: down ## Stop everything and remove its data.
 
 test: install-dev ## Run all tests against servers of their own; ARGS="tests/unit -x" chooses.
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: install-dev ## Break things at random under load; MINUTES=30 says how long, SEED=7 where to begin.
+	@STREAMHUB_FAULT_MINUTES=$(or $(MINUTES),10) STREAMHUB_FAULT_SEED=$(or $(SEED),1) \
+		$(BIN)/python -m pytest -s tests/faults/test_campaign.py
 
 check: install-dev ## Lint, formatting, types, import direction, published schemas.
 	@$(BIN)/ruff check .

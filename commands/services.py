@@ -176,6 +176,13 @@ class Commander:
             return clock.new_id()
         return clock.id_from(self.command_id, purpose)
 
+    async def was_decided(self) -> bool:
+        """Say whether this very request came before and was decided (W4)."""
+        if self._key is None:
+            return False
+        fingerprint = await self._fingerprint()
+        return await self.services.idempotency.is_finished(self.command_id, fingerprint)
+
     async def execute(self, command: Command) -> CommandDecided:
         """Return the outcome of the request's command.
 

@@ -19,6 +19,8 @@ from projections.declaration import Projection, Store
 from projections.ports import Sink
 
 _POLL_S = 0.005
+#: Time to look once, for whoever does not want to wait.
+_LOOK_S = 0.1
 #: (projection, partition) -> the position that it must have reached.
 Needs = Mapping[tuple[str, TopicPartition], int]
 
@@ -86,7 +88,10 @@ class PositionWaiter:
         self._watchers = {sink.store: _StoreWatcher(sink, builds) for sink in sinks}
 
     async def wait(
-        self, projections: Iterable[Projection], seen: Mapping[tuple[str, int], int]
+        self,
+        projections: Iterable[Projection],
+        seen: Mapping[tuple[str, int], int],
+        timeout_s: float | None = None,
     ) -> None:
         needs: dict[Store, dict[tuple[str, TopicPartition], int]] = defaultdict(dict)
         for projection in projections:
@@ -95,7 +100,7 @@ class PositionWaiter:
                 source = TopicPartition(f"events.{domain}", partition)
                 if source.topic in topics and offset >= 0:
                     needs[projection.store][projection.name, source] = offset + 1
-        await self._wait_all(needs)
+        await self._wait_all(needs, timeout_s)
 
     async def catch_up(self, projections: Sequence[Projection]) -> None:
         """Wait until the projections have applied the log as it ends now."""
@@ -114,9 +119,11 @@ class PositionWaiter:
         with contextlib.suppress(ProjectionBehind):
             await self.wait(projections, {(domain, partition): offset})
 
-    async def _wait_all(self, needs: Mapping[Store, Needs]) -> None:
+    async def _wait_all(self, needs: Mapping[Store, Needs], timeout_s: float | None = None) -> None:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(
+                max(_LOOK_S, self._timeout_s if timeout_s is None else timeout_s)
+            ):
                 await asyncio.gather(
                     *(self._watchers[store].wait(places) for store, places in needs.items())
                 )

@@ -66,9 +66,14 @@ class Freshness(Protocol):
     """Knows how far projections are."""
 
     async def wait(
-        self, projections: Iterable[Projection], seen: Mapping[tuple[str, int], int]
+        self,
+        projections: Iterable[Projection],
+        seen: Mapping[tuple[str, int], int],
+        timeout_s: float | None = None,
     ) -> None:
         """Return when the projections have applied what was seen.
+
+        ``timeout_s`` takes the place of the usual bound.
 
         Raises:
             Unavailable: they did not within the bound; try again.
@@ -122,7 +127,10 @@ def fresh(*projections: Projection) -> Callable[..., Coroutine[Any, Any, None]]:
         token = request.headers.get(consistency.HEADER)
         seen = consistency.decode(token)
         if seen:
-            await services.freshness.wait(projections, seen)
+            wait_s = consistency.wanted_wait(request.headers.getlist(consistency.PREFERENCE))
+            await services.freshness.wait(projections, seen, wait_s)
+            if wait_s is not None:
+                response.headers[consistency.APPLIED] = f"wait={wait_s:.0f}"
             response.headers[consistency.HEADER] = consistency.encode(seen)
 
     return wait

@@ -34,6 +34,9 @@ Seconds = Annotated[float, Field(ge=0, le=7 * 24 * 3600)]
 Referrer = Annotated[str, StringConstraints(max_length=500)]
 
 
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
 class LikeAnswer(ApiModel):
     video_id: str
     liked: bool
@@ -137,14 +140,20 @@ async def analytics_engagement(body: BeatBody, commander: RequestCommander) -> E
 
 
 async def require_video(commander: Commander, video_id: str) -> str:
-    """Return the creator of a video that the caller may see; raises NotFound."""
+    """Return the creator of a video that the caller may see; raises NotFound.
+
+    A request that was decided before is answered as it was then, whatever became of the video;
+    nobody looks at the creator in it again.
+    """
     caller = commander.caller
     creator_id = await commander.services.directory.video_creator(
         video_id, caller.identity, admin=caller.is_admin
     )
-    if creator_id is None:
-        raise NotFound("No such video", code="VIDEO_NOT_FOUND")
-    return creator_id
+    if creator_id is not None:
+        return creator_id
+    if await commander.was_decided():
+        return _NOBODY
+    raise NotFound("No such video", code="VIDEO_NOT_FOUND")
 
 
 async def _like(

@@ -50,9 +50,16 @@ def create_app(settings: Settings) -> FastAPI:
             "Authorization",
             "Idempotency-Key",
             "Consistency-Token",
+            "Prefer",
             "traceparent",
         ],
-        expose_headers=["Consistency-Token", "Retry-After", "RateLimit", "RateLimit-Policy"],
+        expose_headers=[
+            "Consistency-Token",
+            "Preference-Applied",
+            "Retry-After",
+            "RateLimit",
+            "RateLimit-Policy",
+        ],
     )
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
     return app

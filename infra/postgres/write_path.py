@@ -170,6 +170,16 @@ class PostgresIdempotency:
                 command_id,
             )
 
+    async def is_finished(self, command_id: str, fingerprint: str) -> bool:
+        async with store_errors():
+            found: bool = await self._pool.fetchval(
+                "SELECT EXISTS (SELECT 1 FROM idempotency_keys WHERE command_id = $1 "
+                "AND fingerprint = $2 AND finished)",
+                command_id,
+                fingerprint,
+            )
+        return found
+
     async def release(self, command_id: str) -> None:
         async with store_errors():
             await self._pool.execute(

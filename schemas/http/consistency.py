@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NewType
 
 from events.errors import Invalid
 
 HEADER = "Consistency-Token"
+PREFERENCE = "Prefer"
+APPLIED = "Preference-Applied"
+#: A query waits no longer than this, whatever it is asked for.
+WAIT_MAX_S = 30.0
 _PREFIX = "v1."
 
 #: (domain, partition) -> offset of the last event that must have been applied.
@@ -45,6 +49,21 @@ def decode(token: str | None) -> Seen:
         return Seen({(domain, int(p)): int(offset) for domain, p, offset in parts})
     except (ValueError, binascii.Error, UnicodeDecodeError):
         raise Invalid.field(HEADER, "is not a consistency token") from None
+
+
+def wanted_wait(preferences: Iterable[str]) -> float | None:
+    """Return the seconds that ``Prefer: wait=…`` asks for, or None where it does not.
+
+    RFC 7240, section 4.3. What is no preference of ours is passed over, as the RFC wants it; more
+    than ``WAIT_MAX_S`` is cut to that.
+    """
+    for line in preferences:
+        for preference in line.split(","):
+            name, _, value = preference.partition(";")[0].partition("=")
+            seconds = value.strip().strip('"')
+            if name.strip().lower() == "wait" and seconds.isdecimal():
+                return min(float(seconds), WAIT_MAX_S)
+    return None
 
 
 def merge(

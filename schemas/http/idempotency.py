@@ -31,5 +31,8 @@ class IdempotencyKeys(Protocol):
     async def finish(self, command_id: str) -> None:
         """Note that the request's outcome is known."""
 
+    async def is_finished(self, command_id: str, fingerprint: str) -> bool:
+        """Say whether the outcome of just this request is known."""
+
     async def release(self, command_id: str) -> None:
         """Forget a request that came to nothing, so that its next try need not wait."""

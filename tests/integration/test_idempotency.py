@@ -151,3 +151,15 @@ async def test_outcomes_are_shown_to_their_owner(
     found = await eventually("the outcome", mine)
     assert found.data["streamVersion"] == sent.meta["command"]["streamVersion"]
     assert (await other.get(path)).status == 404
+
+
+async def test_a_retry_is_answered_as_the_first_try_though_the_video_is_gone(
+    person: Person, video: str
+) -> None:
+    """W4: what has become of the video since does not change what was answered."""
+    first = await person.post(f"/videos/{video}/like", key="before")
+    assert (await person.delete(f"/videos/{video}")).status == 200
+    again = await person.post(f"/videos/{video}/like", key="before")
+    assert (first.status, again.status) == (200, 200)
+    assert first.body == again.body
+    assert (await person.post(f"/videos/{video}/like", key="after")).status == 404

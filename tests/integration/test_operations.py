@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -13,7 +14,7 @@ from tests.support.log import headers_of, read_log, read_topics
 from tests.support.positions import settled
 from tests.support.servers import ServerControl
 from tests.support.stores import check_everything
-from tests.support.streamhub import StreamHub
+from tests.support.streamhub import CONSISTENCY_TIMEOUT_S, StreamHub
 from tests.support.videos import Backstage
 from tests.support.waiting import eventually
 
@@ -68,6 +69,22 @@ async def test_a_read_does_not_answer_before_it_shows_what_was_seen(
     assert int(behind.headers["retry-after"]) >= 1
     assert without_token.data["likes"] == 0
     assert (await person.get(f"/videos/{video}")).data["likes"] == 1
+
+
+async def test_a_reader_says_how_long_it_waits(
+    streamhub: StreamHub, person: Person, video: str
+) -> None:
+    """R6: `Prefer: wait=0` is told at once; without a token there is nothing to wait for."""
+    with streamhub.paused("projections"):
+        assert (await person.post(f"/videos/{video}/like")).status == 200
+        started = time.monotonic()
+        behind = await person.call("GET", f"/videos/{video}", headers={"Prefer": "wait=0"})
+        waited_s = time.monotonic() - started
+    assert (behind.status, behind.code) == (503, "PROJECTION_BEHIND")
+    assert waited_s < CONSISTENCY_TIMEOUT_S / 2
+    shown = await person.call("GET", f"/videos/{video}", headers={"Prefer": "wait=30"})
+    assert (shown.status, shown.data["likes"]) == (200, 1)
+    assert shown.headers["preference-applied"] == "wait=30"
 
 
 async def test_a_record_that_nobody_can_read_is_a_dead_letter_and_the_rest_flows(

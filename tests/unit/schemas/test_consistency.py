@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from events.errors import Invalid
-from schemas.http.consistency import decode, encode, merge
+from schemas.http.consistency import decode, encode, merge, wanted_wait
 
 SEEN = {("videos", 0): 17, ("comments", 3): 0, ("follows", 11): -1}
 
@@ -41,3 +41,21 @@ def test_merging_keeps_the_later_offset_of_each_place() -> None:
         ("c", 1): 0,
     }
     assert merge({}, {("a", 0): -1}) == {("a", 0): -1}
+
+
+@pytest.mark.parametrize(
+    ("preferences", "seconds"),
+    [
+        ([], None),
+        (["wait=5"], 5.0),
+        (["respond-async, wait=10"], 10.0),
+        (["return=minimal", 'Wait = "3"'], 3.0),
+        (["wait=0; q=1"], 0.0),
+        (["wait=9999"], 30.0),
+        (["wait"], None),
+        (["wait=soon", "handling=strict"], None),
+        (["wait=-1"], None),
+    ],
+)
+def test_a_preference_says_how_long_to_wait(preferences: list[str], seconds: float | None) -> None:
+    assert wanted_wait(preferences) == seconds
