@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_a_sentence_is_said_once_whatever_is_filled_in() -> None:
 def test_it_is_said_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     seldom = Seldom()
     now = [100.0]
-    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     assert seldom.filter(_record("away"))
     now[0] += logs.REPEAT_AFTER_S
     assert seldom.filter(_record("away"))
