@@ -40,6 +40,8 @@ class Appender:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 0,
+                # That of Java's and of most other clients: a key has one partition, whoever writes.
+                "partitioner": "murmur2_random",
                 "message.timeout.ms": int(GIVE_UP_AFTER_S * 1000),
                 "reconnect.backoff.max.ms": 1000,
                 "log_level": 2,

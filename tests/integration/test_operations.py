@@ -7,6 +7,7 @@ import time
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
 
 from tests.conftest import Servers
 from tests.support.api import Api, Person, name
@@ -85,6 +86,18 @@ async def test_a_reader_says_how_long_it_waits(
     shown = await person.call("GET", f"/videos/{video}", headers={"Prefer": "wait=30"})
     assert (shown.status, shown.data["likes"]) == (200, 1)
     assert shown.headers["preference-applied"] == "wait=30"
+
+
+async def test_a_key_stands_where_every_kafka_client_puts_it(
+    person: Person, video: str, backstage: Backstage
+) -> None:
+    """W1: murmur2, as of Java's client: a key has one partition, whoever writes or reads it."""
+    liked = await person.post(f"/videos/{video}/like")
+    log = await read_log(backstage.core.places.kafka)
+    [entry] = [entry for entry in log.events if entry.command_id == liked.command_id]
+    partitions = range(backstage.core.settings.partitions)
+    place = DefaultPartitioner()(entry.key.encode(), list(partitions), list(partitions))
+    assert entry.place == ("events.engagement", place)
 
 
 async def test_a_record_that_nobody_can_read_is_a_dead_letter_and_the_rest_flows(
