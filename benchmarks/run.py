@@ -30,6 +30,7 @@ from infra.settings import Settings
 #: Where the ``SERVERS`` and ``run`` of each topic are.
 TOPICS: Mapping[str, str] = {
     "live_projection": "benchmarks.live_projection.topic",
+    "rebuild": "benchmarks.rebuild.topic",
     "commands": "benchmarks.commands.topic",
     "transcode": "benchmarks.transcode.topic",
     "moderation": "benchmarks.moderation.topic",

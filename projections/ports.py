@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,8 +84,12 @@ class Sink(Protocol):
     async def drop(self, projection: Projection) -> None:
         """Remove a build that readers do not see: its rows and its positions."""
 
-    def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+    def digests(
+        self, projection: Projection, only: Collection[str] | None = None
+    ) -> AsyncIterator[Mapping[str, str]]:
         """Yield key -> digest of every row of a build, in pieces; equal rows have equal digests.
+
+        ``only`` are keys that this gave before, of the rows that are wanted.
 
         Raises:
             StoreUnavailable: the store cannot be read.

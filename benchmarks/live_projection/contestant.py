@@ -24,6 +24,7 @@ CONTESTANTS: Mapping[str, str] = {
     "streamhub": "benchmarks.live_projection.streamhub",
     "bare": "benchmarks.live_projection.bare",
     "plain_faust": "benchmarks.live_projection.plain_faust",
+    "faust_one_by_one": "benchmarks.live_projection.faust_one_by_one",
 }
 TIMEOUT_S = 600.0
 

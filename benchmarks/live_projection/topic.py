@@ -14,7 +14,6 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from benchmarks.live_projection import log
-from benchmarks.live_projection.contestant import CONTESTANTS
 from benchmarks.live_projection.views import Views
 from benchmarks.processes import measure_module
 from benchmarks.report import Figure, Result, Spread
@@ -22,6 +21,7 @@ from benchmarks.report import Figure, Result, Spread
 SERVERS = ("kafka", "postgres")
 EVENTS, QUICK_EVENTS = 200_000, 50_000
 
+CONTESTANTS = ("streamhub", "bare", "plain_faust")
 #: Contestant -> its runs, one a round.
 Runs = dict[str, list[dict[str, Any]]]
 
@@ -54,7 +54,7 @@ async def _run_one(
 ) -> dict[str, Any]:
     run_name = f"benchmark_{name}_{number}"
     counts = views.counts()
-    async with _database(servers["postgres"], run_name) as url:
+    async with database(servers["postgres"], run_name) as url:
         options = ["--kafka", servers["kafka"], "--postgres", url, "--run", run_name]
         events = sum(counts.values())
         found = await measure_module(
@@ -65,7 +65,7 @@ async def _run_one(
 
 
 @asynccontextmanager
-async def _database(url: str, name: str) -> AsyncIterator[str]:
+async def database(url: str, name: str) -> AsyncIterator[str]:
     """Make an empty database and drop it at the end."""
     connection = await asyncpg.connect(url)
     try:

@@ -86,8 +86,11 @@ def drop_statements(projection: Projection) -> Iterator[str]:
     yield f"DROP TABLE IF EXISTS {physical(projection)} SYNC"
 
 
-def digest_query(projection: Projection) -> str:
-    """Return the query for place and digest of the rows that a range of offsets left."""
+def digest_query(projection: Projection, *, some: bool = False) -> str:
+    """Return the query for place and digest of the rows that a range of offsets left.
+
+    ``some`` of them: those whose places are in the parameter ``only``.
+    """
     place = ", ".join(("relation", *_key(projection), "offset", "topic", "partition"))
     return (
         f"SELECT toString(tuple({place})) AS place, "  # noqa: S608 - declared names
@@ -95,6 +98,7 @@ def digest_query(projection: Projection) -> str:
         f"FROM {physical(projection)} FINAL WHERE relation != {{positions:String}} "
         "AND topic = {topic:String} AND partition = {partition:UInt16} "
         "AND offset >= {start:UInt64} AND offset < {end:UInt64}"
+        + (" AND has({only:Array(String)}, place)" if some else "")
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from events.base import TopicPartition
@@ -117,13 +117,16 @@ class ClickHouseSink:
         for statement in drop_statements(projection):
             await self._client.command(statement)
 
-    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+    async def digests(
+        self, projection: Projection, only: Collection[str] | None = None
+    ) -> AsyncIterator[Mapping[str, str]]:
         stored = (await self.positions([projection])).get(projection.name, {})
         for source, end in stored.items():
             for start in range(0, end, DIGEST_OFFSETS):
                 rows = await self._client.query(
-                    digest_query(projection),
+                    digest_query(projection, some=only is not None),
                     {
+                        "only": list(only or ()),
                         "positions": POSITIONS,
                         "topic": source.topic,
                         "partition": source.partition,

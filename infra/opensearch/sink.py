@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,19 +132,32 @@ class OpenSearchSink:
                 index=self._positions_index, id=_position_id(projection), params={"ignore": 404}
             )
 
-    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+    async def digests(
+        self, projection: Projection, only: Collection[str] | None = None
+    ) -> AsyncIterator[Mapping[str, str]]:
         for table in projection.tables:
             index = physical(self._namespace, table, projection)
-            body = {"size": _DIGEST_DOCUMENTS, "sort": ["_doc"]}
             async with store_errors():
-                await self._client.indices.refresh(index=index)
-                page = await self._client.search(index=index, body=body, params={"scroll": "2m"})
-                while hits := page["hits"]["hits"]:
-                    yield {f"{table.name}:{hit['_id']}": _digest(hit["_source"]) for hit in hits}
-                    page = await self._client.scroll(
-                        body={"scroll_id": page["_scroll_id"], "scroll": "2m"}
-                    )
-                await self._client.clear_scroll(body={"scroll_id": [page["_scroll_id"]]})
+                if only is None:
+                    async for hits in self._all(index):
+                        yield _digests(table, hits)
+                    continue
+                name = f"{table.name}:"
+                mine = [key.removeprefix(name) for key in only if key.startswith(name)]
+                for start in range(0, len(mine), _DIGEST_DOCUMENTS):
+                    ids = mine[start : start + _DIGEST_DOCUMENTS]
+                    answer = await self._client.mget(body={"ids": ids}, index=index)
+                    yield _digests(table, [doc for doc in answer["docs"] if doc["found"]])
+
+    async def _all(self, index: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Yield all documents of an index as they are now, in pieces."""
+        await self._client.indices.refresh(index=index)
+        body = {"size": _DIGEST_DOCUMENTS, "sort": ["_doc"]}
+        page = await self._client.search(index=index, body=body, params={"scroll": "2m"})
+        while hits := page["hits"]["hits"]:
+            yield hits
+            page = await self._client.scroll(body={"scroll_id": page["_scroll_id"], "scroll": "2m"})
+        await self._client.clear_scroll(body={"scroll_id": [page["_scroll_id"]]})
 
     async def close(self) -> None:
         """Close the connections."""
@@ -182,6 +195,10 @@ class OpenSearchSink:
     def _position(self, source: TopicPartition, move: Move) -> Iterable[Mapping[str, Any]]:
         params = {"source": _field(source), "before": move.before, "after": move.after}
         return _update(self._positions_index, _position_id(move.projection), "move", params)
+
+
+def _digests(table: Table, documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {f"{table.name}:{each['_id']}": _digest(each["_source"]) for each in documents}
 
 
 def _digest(document: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ a new version is built beside the live one and the view is switched.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -124,17 +124,21 @@ class PostgresSink:
                 projection.tag,
             )
 
-    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+    async def digests(
+        self, projection: Projection, only: Collection[str] | None = None
+    ) -> AsyncIterator[Mapping[str, str]]:
         async with (
             store_errors(),
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             for table in projection.tables:
-                key = ", ".join(f"t.{name}::text" for name in table.key)
+                names = ", ".join(f"t.{name}::text" for name in table.key)
+                key = f"concat_ws(':', '{table.name}', {names})"
                 cursor = await connection.cursor(
-                    f"SELECT concat_ws(':', '{table.name}', {key}), md5(t::text) "  # noqa: S608
-                    f"FROM {physical(table, projection)} t"
+                    f"SELECT {key}, md5(t::text) FROM {physical(table, projection)} t "  # noqa: S608
+                    f"WHERE $1::text[] IS NULL OR {key} = ANY($1)",
+                    None if only is None else list(only),
                 )
                 while rows := await cursor.fetch(DIGEST_ROWS):
                     yield dict(map(tuple, rows))

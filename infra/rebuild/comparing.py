@@ -61,11 +61,8 @@ async def _digests(
     sink: Sink, build: Projection, only: Collection[str] | None = None
 ) -> dict[str, str]:
     found: dict[str, str] = {}
-    async for piece in sink.digests(build):
-        if only is None:
-            found.update(piece)
-        else:
-            found.update({key: digest for key, digest in piece.items() if key in only})
+    async for piece in sink.digests(build, only):
+        found.update(piece)
     return found
 
 

@@ -9,7 +9,7 @@ in a cluster it holds the hash tag that keeps a projection's keys and positions 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -110,17 +110,18 @@ class RedisSink:
             ):
                 await self._redis.unlink(key)
 
-    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+    async def digests(
+        self, projection: Projection, only: Collection[str] | None = None
+    ) -> AsyncIterator[Mapping[str, str]]:
         prefix = version_prefix(self._namespace, projection)
-        keys = []
         async with store_errors():
-            async for key in self._redis.scan_iter(f"{prefix}*", _SCAN_KEYS):
-                if key != self._positions_key(projection):
-                    keys.append(key)
-                if len(keys) >= _SCAN_KEYS:
+            for keys in _pieces([prefix + key for key in only or ()]):
+                yield await self._digests(prefix, keys)
+            if only is None:
+                scanned = self._redis.scan_iter(f"{prefix}*", _SCAN_KEYS)
+                mine = [key async for key in scanned if key != self._positions_key(projection)]
+                for keys in _pieces(list(dict.fromkeys(mine))):
                     yield await self._digests(prefix, keys)
-                    keys = []
-            yield await self._digests(prefix, keys)
 
     async def _digests(self, prefix: str, keys: Sequence[str]) -> dict[str, str]:
         """Return the digests of keys; what is about to expire may be gone elsewhere already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -112,10 +112,13 @@ class MemorySink:
     async def drop(self, projection: Projection) -> None:
         self.kept.pop(projection.name, None)
 
-    async def digests(self, projection: Projection) -> AsyncIterator[Mapping[str, str]]:
+    async def digests(
+        self, projection: Projection, only: Collection[str] | None = None
+    ) -> AsyncIterator[Mapping[str, str]]:
         for table in projection.tables:
             rows = self.content.rows[table.name]
-            yield {f"{table.name}:{key}": str(row) for key, row in rows.items()}
+            found = {f"{table.name}:{key}": str(row) for key, row in rows.items()}
+            yield {key: digest for key, digest in found.items() if only is None or key in only}
 
     async def close(self) -> None:
         """There is nothing to close."""
