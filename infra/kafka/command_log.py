@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import (
@@ -50,6 +50,25 @@ class CommandLogSettings:
 
     bootstrap: str
     slot: str
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Records that were handed to the client, and what it has heard of them."""
+
+    offsets: list[int]
+    failures: list[KafkaError] = field(default_factory=list)
+
+    def note(self, index: int) -> Callable[[KafkaError | None, Message], None]:
+        """Return what hears of the delivery of a record."""
+
+        def heard(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self.failures.append(error)
+            else:
+                self.offsets[index] = message.offset() or 0
+
+        return heard
 
 
 def _consumer_settings(settings: CommandLogSettings) -> dict[str, Any]:
@@ -168,9 +187,9 @@ class ConfluentCommandLog:
         """Return the ends of the topics after the former owner's last transaction has ended.
 
         The group coordinator answers a committed-offset request of a read-committed consumer only
-        when no transaction on those offsets is pending, and the former owner appended its events
-        before it sent the offsets: whatever it managed to commit lies below the uncommitted end
-        that is read now.
+        when no transaction on those offsets is pending. One in which the former owner had sent its
+        offsets has ended by then, and one in which it had not is refused for its generation:
+        whatever it managed to commit lies below the uncommitted end that is read now.
         """
         self._consumer.committed(
             [TopicPartition(commands_topic, partition)], timeout=_OPERATION_TIMEOUT_S
@@ -223,12 +242,14 @@ class ConfluentCommandLog:
             for p, offset in consumed.items()
         ]
         self._producer.begin_transaction()
-        event_offsets = self._produce(events)
-        following = outcomes(event_offsets)
-        following_offsets = self._produce(following)
+        sent = self._send(events)
+        # The events are on their way while the broker takes the offsets.
         self._producer.send_offsets_to_transaction(
             offsets, self._consumer.consumer_group_metadata(), _OPERATION_TIMEOUT_S
         )
+        event_offsets = self._delivered(sent)
+        following = outcomes(event_offsets)
+        following_offsets = self._delivered(self._send(following))
         self._producer.commit_transaction(_OPERATION_TIMEOUT_S)
         return {
             (record.topic, record.partition): offset
@@ -237,20 +258,9 @@ class ConfluentCommandLog:
             )
         }
 
-    def _produce(self, records: Sequence[Outgoing]) -> list[int]:
-        """Send the records and wait for their offsets."""
-        offsets = [-1] * len(records)
-        failures: list[KafkaError] = []
-
-        def delivered(index: int) -> Callable[[KafkaError | None, Message], None]:
-            def note(error: KafkaError | None, message: Message) -> None:
-                if error is not None:
-                    failures.append(error)
-                else:
-                    offsets[index] = message.offset() or 0
-
-            return note
-
+    def _send(self, records: Sequence[Outgoing]) -> _Sent:
+        """Hand the records to the client, which sends them in the background."""
+        sent = _Sent([-1] * len(records))
         for index, record in enumerate(records):
             self._producer.produce(
                 record.topic,
@@ -258,12 +268,16 @@ class ConfluentCommandLog:
                 key=record.key,
                 partition=record.partition,
                 headers=list(record.headers),
-                on_delivery=delivered(index),
+                on_delivery=sent.note(index),
             )
+        return sent
+
+    def _delivered(self, sent: _Sent) -> list[int]:
+        """Wait for the offsets of records that were sent."""
         unsent = self._producer.flush(_OPERATION_TIMEOUT_S)
-        if failures or unsent:
-            raise TransactionLostError(f"records were not delivered: {failures or unsent}")
-        return offsets
+        if sent.failures or unsent:
+            raise TransactionLostError(f"records were not delivered: {sent.failures or unsent}")
+        return sent.offsets
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
