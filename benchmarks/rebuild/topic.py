@@ -22,7 +22,7 @@ from benchmarks.processes import measure_module
 from benchmarks.report import Figure, Result, Spread
 from infra.bootstrap.core import Core, open_core
 from infra.postgres.builds import BuildState
-from infra.rebuild.operations import remove_builds
+from infra.rebuild.operations import begin_builds, remove_builds
 from infra.rebuild.rebuilding import Rebuild
 from infra.settings import Settings
 from projections.declaration import Projection
@@ -67,7 +67,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
 
 async def _build(core: Core, projections: Sequence[Projection]) -> float:
     """Build projections from offset 0, remove what was built, and return the seconds it took."""
-    targets = [(await core.builds.begin(projection))[0] for projection in projections]
+    targets = await begin_builds(core, projections)
     started = time.perf_counter()
     await Rebuild(core, targets).build()
     took = time.perf_counter() - started

@@ -160,6 +160,8 @@ class PostgresBuilds:
 
     async def begin(self, declared: Projection) -> tuple[Projection, bool]:
         """Return the build to be made of a projection, and whether it was begun before."""
+        # Where nobody has run it yet, the first build is the live one.
+        await self.seen([declared])
         mine = [r for r in await self.records() if r.projection == declared.name]
         for record in mine:
             if record.state is BuildState.BUILDING and record.version == declared.version:

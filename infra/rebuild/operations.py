@@ -92,8 +92,21 @@ async def rebuild(
     async with open_core(settings) as core:
         if options.fresh:
             await remove_builds(core, wanted, [BuildState.BUILDING])
-        targets = [(await core.builds.begin(projection))[0] for projection in wanted]
+        targets = await begin_builds(core, wanted)
         return await _make(core, targets, options, out)
+
+
+async def begin_builds(core: Core, projections: Sequence[Projection]) -> list[Projection]:
+    """Return the builds to be made of projections, beside those that readers see.
+
+    Where nothing was ever prepared, that is done first: the names that readers use must not stand
+    for something half-filled.
+    """
+    versions = {projection.name: projection.version for projection in projections}
+    for seen in await core.builds.seen(projections):
+        if seen.version == versions[seen.name]:
+            await _sink(core, seen).prepare([seen])
+    return [(await core.builds.begin(projection))[0] for projection in projections]
 
 
 async def deploy(
@@ -141,7 +154,7 @@ async def verify(
     wanted = chosen(names)
     async with open_core(settings) as core:
         await remove_builds(core, wanted, [BuildState.BUILDING])
-        targets = [(await core.builds.begin(projection))[0] for projection in wanted]
+        targets = await begin_builds(core, wanted)
         try:
             async with _progress(out) as report:
                 made = Rebuild(core, targets, report=report)
