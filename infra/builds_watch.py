@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
 
 import structlog
 
@@ -27,6 +28,8 @@ class BuildsWatch:
         self._builds = builds
         self._runners = runners
         self._instance = str(uuid.uuid4())
+        #: The order for which each runner has come to a stand, and the one that it has carried out.
+        self._heard: dict[Store, int] = {}
         self._obeyed: dict[Store, int] = {}
 
     async def join(self) -> None:
@@ -39,23 +42,25 @@ class BuildsWatch:
         Raises:
             BatchMissing: a projection was resumed, and the process must start anew.
         """
-        beating = asyncio.create_task(self._beat())
-        try:
+        async with _cancelled_at_the_end(self._beat()):
             while True:
                 with contextlib.suppress(StoreUnavailable):
-                    async with self._builds.changes(len(self._runners)) as events:
-                        followed = zip(self._runners, events, strict=True)
-                        await asyncio.gather(*(self._follow(*r, event) for r, event in followed))
+                    await self._follow_all()
                 await asyncio.sleep(_BEAT_S)
-        finally:
-            beating.cancel()
+
+    async def _follow_all(self) -> None:
+        async with self._builds.changes(len(self._runners)) as events:
+            followed = zip(self._runners, events, strict=True)
+            work = [self._follow(*runner, event) for runner, event in followed]
+            async with _cancelled_at_the_end(*work) as following:
+                await asyncio.gather(*following)
 
     async def _beat(self) -> None:
         """Say every second that the readers are alive, whatever they are busy with."""
         while True:
             with contextlib.suppress(StoreUnavailable):
                 for store, runner in self._runners:
-                    epoch = self._obeyed.get(store, 0)
+                    epoch = self._heard.get(store, 0)
                     await self._builds.beat(runner.name, self._instance, store, epoch)
             await asyncio.sleep(_BEAT_S)
 
@@ -72,14 +77,29 @@ class BuildsWatch:
         if order.epoch == self._obeyed.get(store):
             return
         async with runner.standing:
-            self._obeyed[store] = order.epoch
+            self._heard[store] = order.epoch
             await self._builds.beat(runner.name, self._instance, store, order.epoch)
             while (await self._builds.order(store)).held:  # noqa: ASYNC110 - another's order
                 await asyncio.sleep(_HELD_POLL_S)
             await runner.reload()
+            self._obeyed[store] = order.epoch
         log.info("builds_reloaded", reader=runner.name, epoch=order.epoch)
 
     async def leave(self) -> None:
         """Say that nobody need wait for these readers any more."""
         with contextlib.suppress(StoreUnavailable):
             await self._builds.leave(self._instance)
+
+
+@contextlib.asynccontextmanager
+async def _cancelled_at_the_end(
+    *work: Coroutine[Any, Any, None],
+) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """Run coroutines side by side, none of them longer than the body."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
