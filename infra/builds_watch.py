@@ -82,6 +82,7 @@ class BuildsWatch:
             while (await self._builds.order(store)).held:  # noqa: ASYNC110 - another's order
                 await asyncio.sleep(_HELD_POLL_S)
             await runner.reload()
+            await runner.show()
             self._obeyed[store] = order.epoch
         log.info("builds_reloaded", reader=runner.name, epoch=order.epoch)
 

@@ -81,6 +81,9 @@ class Sink(Protocol):
             StoreUnavailable: nobody knows whether they do; it can be tried again.
         """
 
+    async def is_seen(self, projection: Projection) -> bool:
+        """Say whether readers see this build, wholly."""
+
     async def drop(self, projection: Projection) -> None:
         """Remove a build that readers do not see: its rows and its positions."""
 

@@ -125,6 +125,13 @@ class Runner:
             if start < received[source]:
                 raise BatchMissing(f"{source}: a projection goes on at {start}, all must")
 
+    async def show(self) -> None:
+        """Let readers see the builds that run, where a switch was cut short."""
+        for projection in self.projections:
+            if not await self._patiently(self._sink.is_seen, projection):
+                log.warning("switch_completed", projection=projection.name, build=projection.tag)
+                await self._patiently(self._sink.switch, projection)
+
     async def assign(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Read where the store stands; return the offset to start from in each partition."""
         async with self.standing:

@@ -113,6 +113,16 @@ class ClickHouseSink:
         for statement in switch_statements(projection):
             await self._client.command(statement)
 
+    async def is_seen(self, projection: Projection) -> bool:
+        rows = await self._client.query(
+            "SELECT name, as_select FROM system.tables WHERE database = currentDatabase()"
+        )
+        selects = {row["name"]: row["as_select"] for row in rows}
+        return all(
+            selects.get(table.name, "").endswith(f"{table.name}__{projection.tag}")
+            for table in projection.tables
+        )
+
     async def drop(self, projection: Projection) -> None:
         for statement in drop_statements(projection):
             await self._client.command(statement)

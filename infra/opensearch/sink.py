@@ -122,6 +122,17 @@ class OpenSearchSink:
         async with store_errors():
             await self._client.indices.update_aliases(body={"actions": actions})
 
+    async def is_seen(self, projection: Projection) -> bool:
+        async with store_errors():
+            for table in projection.tables:
+                alias = self._namespace + table.name
+                if not await self._client.indices.exists_alias(name=alias):
+                    return False
+                behind = await self._client.indices.get_alias(name=alias)
+                if set(behind) != {physical(self._namespace, table, projection)}:
+                    return False
+        return True
+
     async def drop(self, projection: Projection) -> None:
         async with store_errors():
             for table in projection.tables:

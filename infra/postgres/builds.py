@@ -32,6 +32,7 @@ _OBEYED_TIMEOUT_S = 15.0
 #: Readers stand still so long at most while a switch is made.
 SWITCH_TIMEOUT_S = 10.0
 _POLL_S = 0.01
+_TAKE_POLL_S = 0.2
 
 _ENSURE = (
     "INSERT INTO projection_builds (projection, version, build, store, state, switched_at) "
@@ -239,10 +240,7 @@ class PostgresBuilds:
             Conflict: somebody else has them stand still.
         """
         holder = str(uuid.uuid4())
-        async with store_errors():
-            epoch = await self._pool.fetchval(_HOLD, str(store), holder, HOLD_S)
-        if epoch is None:
-            raise Conflict(f"Somebody else is switching a build in {store}", code="STORE_HELD")
+        epoch = await self._take(store, holder)
         try:
             await self._notify()
             await self._obeyed(store, epoch)
@@ -259,6 +257,17 @@ class PostgresBuilds:
                     holder,
                 )
             await self._changed(store)
+
+    async def _take(self, store: Store, holder: str) -> int:
+        """Take the hold of a store, once whoever has it ends, or is known to have died."""
+        until = asyncio.get_running_loop().time() + HOLD_S + GONE_S
+        while asyncio.get_running_loop().time() < until:
+            async with store_errors():
+                epoch: int | None = await self._pool.fetchval(_HOLD, str(store), holder, HOLD_S)
+            if epoch is not None:
+                return epoch
+            await asyncio.sleep(_TAKE_POLL_S)
+        raise Conflict(f"Somebody else keeps switching builds in {store}", code="STORE_HELD")
 
     async def _obeyed(self, store: Store, epoch: int) -> None:
         """Wait until every reader of the store that is alive obeys the order."""

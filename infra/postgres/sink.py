@@ -114,6 +114,19 @@ class PostgresSink:
                 await connection.execute(f"DROP VIEW IF EXISTS {table.name}")
                 await connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM {target}")  # noqa: S608
 
+    async def is_seen(self, projection: Projection) -> bool:
+        async with store_errors():
+            rows = await self._pool.fetch(
+                "SELECT viewname, definition FROM pg_views WHERE schemaname = current_schema() "
+                "AND viewname = ANY($1)",
+                [table.name for table in projection.tables],
+            )
+        definitions = {row["viewname"]: row["definition"] for row in rows}
+        return all(
+            definitions.get(table.name, "").endswith(f"FROM {physical(table, projection)};")
+            for table in projection.tables
+        )
+
     async def drop(self, projection: Projection) -> None:
         async with store_errors(), self._pool.acquire() as connection, connection.transaction():
             for table in projection.tables:

@@ -127,8 +127,9 @@ class Rebuild:
                 if found[name].differing:
                     raise BuildsDiffer(found[name].sentence(self._target(name)))
             for target in self.targets:
-                await sink.switch(target)
+                # In this order: live readers complete a switch that is cut short in between.
                 await self.core.builds.went_live(target)
+                await sink.switch(target)
                 log.info("build_switched", projection=target.name, build=target.tag)
         return found
 

@@ -103,6 +103,11 @@ class RedisSink:
             if key not in wanted:
                 await self._redis.delete(key)
 
+    async def is_seen(self, projection: Projection) -> bool:
+        async with store_errors():
+            live = await self._redis.get(live_key(self._namespace, projection.name))
+        return bool(live == projection.tag)
+
     async def drop(self, projection: Projection) -> None:
         async with store_errors():
             async for key in self._redis.scan_iter(

@@ -107,3 +107,14 @@ async def test_digests_tell_which_rows_differ(store: Store, sink: Sink) -> None:
     assert some.items() <= other.items()
     assert {key.partition("/")[2] for key in some} <= wanted
     assert await digests(sink, builds, set()) == {}
+
+
+async def test_a_sink_tells_which_build_is_seen(store: Store, sink: Sink) -> None:
+    builds = anew(store)
+    await sink.prepare(builds)
+    assert all([await sink.is_seen(projection) for projection in store.projections])
+    assert not any([await sink.is_seen(build) for build in builds])
+    for build in builds:
+        await sink.switch(build)
+    assert all([await sink.is_seen(build) for build in builds])
+    assert not any([await sink.is_seen(projection) for projection in store.projections])

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from infra.postgres.builds import BuildState
 from projections.registry import PROJECTIONS
 from tests.support.api import Api, Person, sign_up
 from tests.support.operators import operate
@@ -89,6 +90,36 @@ async def test_readers_can_return_to_the_build_before(
     assert (await operate(streamhub, "projections", "prune", "followers")).code == 0
     again = await operate(streamhub, "projections", "rollback", "followers")
     assert (again.code, "BUILD_NOT_FOUND" in again.complaint) == (1, True)
+
+
+async def test_a_switch_that_was_cut_short_is_completed_by_live_readers(
+    streamhub: StreamHub, backstage: Backstage
+) -> None:
+    """A rebuild that dies between noting a build as live and showing it leaves nothing torn."""
+    names = ("followers", "trending", "viewing", "video_index")
+    made = await operate(streamhub, "projections", "rebuild", *names, "--no-switch", "--json")
+    assert made.code == 0, made.complaint
+    core = backstage.core
+    declared = {projection.name: projection for projection in PROJECTIONS}
+    sinks = {sink.store: sink for sink in core.sinks}
+    builds = [
+        record.of(declared[record.projection])
+        for record in await core.builds.records()
+        if record.state is BuildState.BUILDING
+    ]
+    assert {build.name for build in builds} == set(names)
+    for build in builds:
+        await core.builds.went_live(build)
+    pid = streamhub.kill("projections")
+    await streamhub.wait_ready("projections", but_not=pid)
+
+    async def all_seen() -> bool:
+        return all([await sinks[build.store].is_seen(build) for build in builds])
+
+    await eventually("the builds are seen", all_seen, 60.0)
+    await settled(core)
+    await check_everything(core)
+    assert (await operate(streamhub, "projections", "prune", "all")).code == 0
 
 
 async def test_a_row_that_the_log_does_not_imply_is_found(

@@ -109,6 +109,9 @@ class MemorySink:
     async def switch(self, projection: Projection) -> None:
         """There is one build."""
 
+    async def is_seen(self, projection: Projection) -> bool:  # noqa: ARG002 - there is one
+        return True
+
     async def drop(self, projection: Projection) -> None:
         self.kept.pop(projection.name, None)
 
