@@ -117,7 +117,7 @@ class Retry:
         return {letter.reader: Applied.APPLIED}
 
     async def _project_again(self, letter: DeadLetter) -> dict[str, Applied]:
-        projections = _projections(letter)
+        projections = await self.core.builds.seen(_projections(letter))
         recorded = await self._decode(letter)
         outcome = {}
         for projection in projections:

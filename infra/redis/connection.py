@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
@@ -40,6 +42,8 @@ _CONNECT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 10.0
 #: In a cluster a node can move or go between two commands.
 _IDLE_CHECK_S = 15
+_RECONNECTS = 2
+_RECONNECT_AFTER_S = 0.02
 
 
 def connect(url: str) -> Redis:
@@ -50,6 +54,9 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_ANSWER_TIMEOUT_S,
         health_check_interval=_IDLE_CHECK_S,
+        # A server that was restarted has closed every connection of the pool: each is opened anew
+        # at its next use. Sent twice, a step is applied once; a request may count twice in a limit.
+        retry=Retry(ConstantBackoff(_RECONNECT_AFTER_S), _RECONNECTS),
     )
 
 

@@ -14,6 +14,8 @@ from events import clock
 from events.base import TopicPartition
 from infra.dead_letters.retry import Applied, Retry
 from infra.dead_letters.topic import append, read_letters
+from projections.comments import COMMENT_THREADS
+from projections.hot_counters import HOT_COUNTERS
 from tests.support.api import Person
 from tests.support.cli import cli
 from tests.support.log import check_log, read_log
@@ -28,14 +30,15 @@ async def refused(backstage: Backstage, *comment_ids: str) -> AsyncIterator[None
     """Let PostgreSQL refuse the authors of comments for a while, as a wrong schema does."""
     pool, rule = backstage.core.pool, f"refused_{clock.new_id()[-12:]}"
     ids = ", ".join(f"'{comment_id}'" for comment_id in comment_ids)
+    [live] = await backstage.core.builds.seen([COMMENT_THREADS])
+    table = f"comments__{live.tag}"
     await pool.execute(
-        f"ALTER TABLE comments__v1 ADD CONSTRAINT {rule} CHECK (id NOT IN ({ids}) "
-        "OR user_id IS NULL)"
+        f"ALTER TABLE {table} ADD CONSTRAINT {rule} CHECK (id NOT IN ({ids}) OR user_id IS NULL)"
     )
     try:
         yield
     finally:
-        await pool.execute(f"ALTER TABLE comments__v1 DROP CONSTRAINT {rule}")
+        await pool.execute(f"ALTER TABLE {table} DROP CONSTRAINT {rule}")
 
 
 async def letters_of(hub: StreamHub, *filters: str) -> list[dict[str, Any]]:
@@ -142,7 +145,8 @@ async def test_a_counter_in_redis_is_added_to_late_and_once(
 ) -> None:
     core, video = backstage.core, await backstage.ready_video(person)
     await settled(core)
-    key = f"{core.settings.namespace}hot_counters:v1:counters:{video}"
+    [live] = await core.builds.seen([HOT_COUNTERS])
+    key = f"{core.settings.namespace}hot_counters:{live.tag}:counters:{video}"
     redis: Any = Redis.from_url(core.places.redis, decode_responses=True)
     share = ShareVideo(video_id=video, creator_id=person.id, user_id=None, channel="link")
     async with redis:

@@ -159,6 +159,7 @@ async def test_a_retry_is_answered_as_the_first_try_though_the_video_is_gone(
     """W4: what has become of the video since does not change what was answered."""
     first = await person.post(f"/videos/{video}/like", key="before")
     assert (await person.delete(f"/videos/{video}")).status == 200
+    assert (await person.get(f"/videos/{video}")).status == 404
     again = await person.post(f"/videos/{video}/like", key="before")
     assert (first.status, again.status) == (200, 200)
     assert first.body == again.body

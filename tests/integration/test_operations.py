@@ -76,6 +76,7 @@ async def test_a_reader_says_how_long_it_waits(
     streamhub: StreamHub, person: Person, video: str
 ) -> None:
     """R6: `Prefer: wait=0` is told at once; without a token there is nothing to wait for."""
+    assert (await person.get(f"/videos/{video}")).data["likes"] == 0
     with streamhub.paused("projections"):
         assert (await person.post(f"/videos/{video}/like")).status == 200
         started = time.monotonic()
