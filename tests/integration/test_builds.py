@@ -1,4 +1,7 @@
-"""Projections built anew beside those that readers see, and switched to, while people go on."""
+"""Projections built anew beside those that readers see, and switched to, while people go on.
+
+Runs before the tests that change stores by hand: what those leave behind differs from the log.
+"""
 
 from __future__ import annotations
 
