@@ -59,6 +59,8 @@ class _Pass:
     reader: BulkReader
     at: dict[TopicPartition, int]
     ends: LogEnds
+    #: Where nothing is applied beyond.
+    limit: Mapping[TopicPartition, int] = field(default_factory=dict)
     fetched: asyncio.Task[list[Batch]] | None = None
 
 
@@ -159,6 +161,7 @@ class Rebuild:
         others = replace(self, targets=alike)
         if furthest != _furthest(await sink.positions(alike)):
             async with others.open_pass() as work:
+                work.limit = furthest
                 await others.follow_to(work, furthest)
 
     def _target(self, name: str) -> Projection:
@@ -236,6 +239,7 @@ class Rebuild:
         """Apply what was read, while what follows is being read."""
         batches = await (work.fetched or asyncio.to_thread(work.reader.read))
         work.fetched = asyncio.create_task(asyncio.to_thread(work.reader.read))
+        batches = [_cut(batch, work.limit) for batch in batches]
         for batch in batches:
             work.at[batch.source] = batch.ends
         await asyncio.gather(
@@ -245,6 +249,13 @@ class Rebuild:
             )
         )
         await self.pacer.spend(sum(len(batch.records) for batch in batches))
+
+
+def _cut(batch: Batch, limit: Mapping[TopicPartition, int]) -> Batch:
+    """Return what of a batch lies below the limit."""
+    ends = max(batch.begins, min(batch.ends, limit.get(batch.source, batch.ends)))
+    records = [record for record in batch.records if record.offset < ends]
+    return Batch(batch.source, batch.begins, ends, records)
 
 
 def _furthest(
