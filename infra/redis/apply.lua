@@ -15,7 +15,27 @@ if position ~= tonumber(ARGV[2]) then
 end
 
 local published = tonumber(ARGV[7])
+
+-- Redis takes nothing back: a command that fails leaves those before it done, without the position.
+-- So a key that cannot be what its command needs is found before the first command runs.
+local needed = { HSET = 'hash', HINCRBY = 'hash', ZINCRBY = 'zset' }
+local made = { SET = 'string', DEL = 'none' }
+local kinds = {}
 local at = 8 + published
+while at <= #ARGV do
+  local name, key = ARGV[at + 1], ARGV[at + 2]
+  local kind = needed[name]
+  if kind then
+    local found = kinds[key] or redis.call('TYPE', key).ok
+    if found ~= kind and found ~= 'none' then
+      return redis.error_reply('WRONGTYPE ' .. name .. ' meets a ' .. found .. ' at ' .. key)
+    end
+  end
+  kinds[key] = kind or made[name] or kinds[key]
+  at = at + tonumber(ARGV[at]) + 1
+end
+
+at = 8 + published
 while at <= #ARGV do
   local words = tonumber(ARGV[at])
   redis.call(unpack(ARGV, at + 1, at + words))

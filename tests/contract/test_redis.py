@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from events import clock
 from events.base import Event, Recorded, TopicPartition
@@ -176,6 +177,23 @@ async def test_interest_halves_with_the_half_life_and_ends_with_the_window(
 
 def _text(moment_s: float) -> str:
     return clock.to_text(clock.now() + timedelta(seconds=moment_s - time.time()))
+
+
+async def test_a_step_with_a_key_of_another_kind_changes_nothing(place: Place) -> None:
+    """Redis cannot take commands back, so a refused step may not have begun."""
+    counts, clash = "hot:video:1", "hot:video:2"
+    move = [RedisCommand(("HINCRBY", key, "likes", 1)) for key in (counts, clash)]
+    prefix = f"{place.namespace}{TRENDING.name}:{TRENDING.tag}:"
+    await place.redis.set(prefix + clash, "not a hash")
+    step = Step(SOURCE, [Move(TRENDING, 0, 1, move)])
+    with pytest.raises(ResponseError, match="HINCRBY meets a string"):
+        await place.sink.apply([step])
+    assert await place.redis.hgetall(prefix + counts) == {}
+    assert (await place.sink.positions([TRENDING]))[TRENDING.name] == {}
+    mended = [RedisCommand(("DEL", clash)), *move]
+    await place.sink.apply([Step(SOURCE, [Move(TRENDING, 0, 1, mended)])])
+    for key in (counts, clash):
+        assert await place.redis.hgetall(prefix + key) == {"likes": "1"}
 
 
 async def test_likes_taken_back_leave_no_trend(place: Place) -> None:
