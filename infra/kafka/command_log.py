@@ -115,8 +115,13 @@ class ConfluentCommandLog:
         self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
 
     async def start(self) -> None:
-        """Fence whoever filled this slot before, and join the group."""
-        await _in_thread(self._start)
+        """Fence whoever filled this slot before, and join the group; closed where that fails."""
+        try:
+            await _in_thread(self._start)
+        except BaseException:
+            # A group's client that is collected without having been closed waits for itself.
+            await self.close()
+            raise
 
     def _start(self) -> None:
         self._producer.init_transactions(_OPERATION_TIMEOUT_S)
