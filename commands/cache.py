@@ -113,6 +113,14 @@ class PartitionCache:
             now.last_event if last_event is None else last_event,
         )
 
+    def reached(self, events_end: int, outcomes_end: int) -> None:
+        """Note that nothing is left below these offsets, where markers may stand."""
+        now = self.position
+        self.advance(
+            events_next=max(now.events_next, events_end),
+            outcomes_next=max(now.outcomes_next, outcomes_end),
+        )
+
     async def save(self) -> None:
         """Write what changed to the store, in one step with the position.
 

@@ -93,6 +93,20 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """A piece of what a partition holds behind the position of its cache.
+
+    ``ends`` are the next offsets of events and outcomes behind the whole, and stand in the last
+    piece of the partition only.
+    """
+
+    partition: DomainPartition
+    events: Sequence[LogRecord]
+    outcomes: Sequence[LogRecord]
+    ends: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A record to append to a partition of a topic."""
 
@@ -114,11 +128,11 @@ class CommandLog(Protocol):
         """
 
     def read_to_end(
-        self, partition: DomainPartition, position: CachePosition
-    ) -> AsyncIterator[tuple[Sequence[LogRecord], Sequence[LogRecord]]]:
-        """Yield chunks of (events, outcomes) from a position to the end.
+        self, positions: Mapping[DomainPartition, CachePosition]
+    ) -> AsyncIterator[CaughtUp]:
+        """Yield what partitions hold from their positions to their ends, side by side.
 
-        The end is fixed after every transaction of the former owner has ended, so that nothing
+        An end is fixed after every transaction of the former owner has ended, so that nothing
         can appear behind it but what the caller appends.
         """
 

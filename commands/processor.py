@@ -94,8 +94,8 @@ class CommandProcessor:
                 poll = await self._log.poll()
                 for partition in poll.revoked:
                     self._caches.pop(partition, None)
-                for partition in poll.assigned:
-                    await self._take_over(partition)
+                if poll.assigned:
+                    await self._take_over(poll.assigned)
                 if poll.records:
                     await self._decide_batch(poll.records)
         finally:
@@ -104,17 +104,23 @@ class CommandProcessor:
             await self._log.close()
         await self._save()
 
-    async def _take_over(self, partition: DomainPartition) -> None:
-        """Catch the state up to the end of the log, then let commands in."""
-        cache = PartitionCache(partition, self._store, self._router)
-        await cache.open()
-        async for events, outcomes in self._log.read_to_end(partition, cache.position):
-            await self._keys.load({person for record in events for person in record.persons()})
-            await cache.fold(events, outcomes, self._keys)
+    async def _take_over(self, partitions: Sequence[DomainPartition]) -> None:
+        """Catch states up to the end of the log; let the commands of each in when it is there."""
+        caches = {each: PartitionCache(each, self._store, self._router) for each in partitions}
+        for cache in caches.values():
+            await cache.open()
+        positions = {partition: cache.position for partition, cache in caches.items()}
+        async for piece in self._log.read_to_end(positions):
+            cache = caches[piece.partition]
+            await self._keys.load({p for record in piece.events for p in record.persons()})
+            await cache.fold(piece.events, piece.outcomes, self._keys)
+            if piece.ends is not None:
+                cache.reached(*piece.ends)
             await cache.save()
-        self._caches[partition] = cache
-        await self._log.open(partition)
-        log.info("partition_taken_over", domain=partition.domain, partition=partition.partition)
+            if piece.ends is not None:
+                self._caches[piece.partition] = cache
+                await self._log.open(piece.partition)
+        log.info("partitions_taken_over", partitions=[f"{p.domain}-{p.partition}" for p in caches])
 
     async def _save_for_ever(self) -> None:
         """Let the store follow at its own pace: what it lacks is caught up from the log."""

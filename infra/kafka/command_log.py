@@ -8,6 +8,7 @@ before the commit, because the commit itself polls for outstanding messages in s
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from commands.ports import (
     CachePosition,
+    CaughtUp,
     DomainPartition,
     Outgoing,
     Poll,
@@ -42,6 +44,10 @@ POLL_TIMEOUT_S = 0.25
 CATCH_UP_RECORDS = 5_000
 _OPERATION_TIMEOUT_S = 30.0
 _SESSION_TIMEOUT_MS = 10_000
+
+
+#: A topic and the number of one of its partitions.
+_Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,69 @@ def _producer_settings(settings: CommandLogSettings) -> dict[str, Any]:
     }
 
 
+def _catch_up_settings(settings: CommandLogSettings) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": settings.bootstrap,
+        "group.id": f"{GROUP}-catch-up",
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        "fetch.wait.max.ms": 10,
+        "fetch.queue.backoff.ms": 5,
+    }
+
+
+def _places(partition: DomainPartition) -> tuple[_Place, _Place]:
+    """Return where the events and the outcomes of a partition stand."""
+    domain = domain_named(partition.domain)
+    return (domain.events, partition.partition), (domain.outcomes, partition.partition)
+
+
+@dataclass(slots=True)
+class _CatchingUp:
+    """What is still to be read of some partitions whose ends are known."""
+
+    ends: Mapping[_Place, int]
+    unread: set[_Place]
+
+    def is_done(self, partition: DomainPartition) -> bool:
+        return not self.unread & {*_places(partition)}
+
+    def piece(
+        self,
+        partition: DomainPartition,
+        events: Sequence[LogRecord],
+        outcomes: Sequence[LogRecord],
+    ) -> CaughtUp:
+        events_end, outcomes_end = (self.ends[place] for place in _places(partition))
+        ends = (events_end, outcomes_end) if self.is_done(partition) else None
+        return CaughtUp(partition, events, outcomes, ends)
+
+    def sort(self, messages: Sequence[Message]) -> list[CaughtUp]:
+        """Return what came, a piece a partition.
+
+        Raises:
+            TransactionLostError: the log cannot be read.
+        """
+        came: dict[_Place, list[LogRecord]] = defaultdict(list)
+        for message in messages:
+            place = (message.topic() or "", message.partition() or 0)
+            error = message.error()
+            if error is None:
+                came[place].append(log_record(message))
+            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                raise TransactionLostError(f"the log cannot be read: {error}")
+            elif (message.offset() or 0) >= self.ends[place]:
+                came[place] += []
+                self.unread.discard(place)
+        partitions = {DomainPartition(topic.split(".", 1)[1], number) for topic, number in came}
+        return [
+            self.piece(partition, *(came[place] for place in _places(partition)))
+            for partition in sorted(partitions)
+        ]
+
+
 class ConfluentCommandLog:
     """Implements ``commands.ports.CommandLog``; every blocking call runs in a thread."""
 
@@ -111,7 +180,6 @@ class ConfluentCommandLog:
         self._revoked: list[TopicPartition] = []
         self._producer = Producer(_producer_settings(settings))
         self._consumer = Consumer(_consumer_settings(settings))
-        self._catch_up: Consumer | None = None
         self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
 
     async def start(self) -> None:
@@ -162,68 +230,55 @@ class ConfluentCommandLog:
         await _in_thread(self._consumer.resume, [TopicPartition(topic, partition.partition)])
 
     async def read_to_end(
-        self, partition: DomainPartition, position: CachePosition
-    ) -> AsyncIterator[tuple[Sequence[LogRecord], Sequence[LogRecord]]]:
-        domain = domain_named(partition.domain)
-        starts = {domain.events: position.events_next, domain.outcomes: position.outcomes_next}
-        ends = await _in_thread(self._stable_ends, domain.commands, starts, partition.partition)
-        consumer = await _in_thread(self._seek, starts, partition.partition)
-        reached = {topic: start >= ends[topic] for topic, start in starts.items()}
-        while not all(reached.values()):
-            messages = await _in_thread(consumer.consume, CATCH_UP_RECORDS, 0.05)
-            events: list[LogRecord] = []
-            outcomes: list[LogRecord] = []
-            for message in messages:
-                topic, offset = message.topic() or "", message.offset() or 0
-                error = message.error()
-                if error is None:
-                    chunk = events if topic == domain.events else outcomes
-                    chunk.append(log_record(message))
-                elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                    raise TransactionLostError(f"the log cannot be read: {error}")
-                elif offset >= ends[topic]:
-                    reached[topic] = True
-            if events or outcomes:
-                yield events, outcomes
+        self, positions: Mapping[DomainPartition, CachePosition]
+    ) -> AsyncIterator[CaughtUp]:
+        starts = {
+            place: start
+            for partition, position in positions.items()
+            for place, start in zip(
+                _places(partition), (position.events_next, position.outcomes_next), strict=True
+            )
+        }
+        ends = await _in_thread(self._stable_ends, [*positions], [*starts])
+        catching_up = _CatchingUp(ends, {p for p, start in starts.items() if start < ends[p]})
+        for partition in positions:
+            if catching_up.is_done(partition):
+                yield catching_up.piece(partition, (), ())
+        unread = catching_up.unread
+        if not unread:
+            return
+        consumer = Consumer(_catch_up_settings(self._settings))
+        try:
+            await _in_thread(
+                consumer.assign, [TopicPartition(*place, starts[place]) for place in unread]
+            )
+            while unread:
+                messages = await _in_thread(consumer.consume, CATCH_UP_RECORDS, 0.05)
+                for piece in catching_up.sort(messages):
+                    yield piece
+        finally:
+            await _in_thread(consumer.close)
 
     def _stable_ends(
-        self, commands_topic: str, starts: Mapping[str, int], partition: int
-    ) -> dict[str, int]:
-        """Return the ends of the topics after the former owner's last transaction has ended.
+        self, partitions: Sequence[DomainPartition], places: Sequence[_Place]
+    ) -> dict[_Place, int]:
+        """Return the ends of topics after the former owners' last transactions have ended.
 
         The group coordinator answers a committed-offset request of a read-committed consumer only
-        when no transaction on those offsets is pending. One in which the former owner had sent its
+        when no transaction on those offsets is pending. One in which a former owner had sent its
         offsets has ended by then, and one in which it had not is refused for its generation:
         whatever it managed to commit lies below the uncommitted end that is read now.
         """
         self._consumer.committed(
-            [TopicPartition(commands_topic, partition)], timeout=_OPERATION_TIMEOUT_S
+            [TopicPartition(domain_named(p.domain).commands, p.partition) for p in partitions],
+            timeout=_OPERATION_TIMEOUT_S,
         )
         futures = self._admin.list_offsets(
-            {TopicPartition(topic, partition): OffsetSpec.latest() for topic in starts},  # type: ignore[no-untyped-call]
+            {TopicPartition(*place): OffsetSpec.latest() for place in places},  # type: ignore[no-untyped-call]
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=_OPERATION_TIMEOUT_S,
         )
-        return {tp.topic: future.result().offset for tp, future in futures.items()}
-
-    def _seek(self, starts: Mapping[str, int], partition: int) -> Consumer:
-        if self._catch_up is None:
-            self._catch_up = Consumer(
-                {
-                    "bootstrap.servers": self._settings.bootstrap,
-                    "group.id": f"{GROUP}-catch-up",
-                    "isolation.level": "read_committed",
-                    "enable.auto.commit": False,
-                    "enable.partition.eof": True,
-                    "auto.offset.reset": "error",
-                    "fetch.wait.max.ms": 10,
-                    "fetch.queue.backoff.ms": 5,
-                }
-            )
-        self._catch_up.assign(
-            [TopicPartition(topic, partition, start) for topic, start in starts.items()]
-        )
-        return self._catch_up
+        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
     async def append(
         self,
@@ -285,12 +340,7 @@ class ConfluentCommandLog:
         return sent.offsets
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        self._consumer.close()
-        if self._catch_up is not None:
-            self._catch_up.close()
+        await asyncio.to_thread(self._consumer.close)
 
 
 async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from commands.aggregate import UniqueValue
 from commands.ports import (
     CachePosition,
+    CaughtUp,
     DomainPartition,
     Outgoing,
     Poll,
@@ -78,6 +79,10 @@ class MemoryBroker:
         log = self.logs[TopicPartition(topic, partition)][start:]
         return [record for record in log if record is not None]
 
+    def end(self, topic: str, partition: int) -> int:
+        """Return the offset behind a partition's last record or marker."""
+        return len(self.logs[TopicPartition(topic, partition)])
+
 
 def partition_of(key: str) -> int:
     """Return the partition of a key."""
@@ -125,19 +130,24 @@ class MemoryCommandLog:
         return found
 
     async def read_to_end(
-        self, partition: DomainPartition, position: CachePosition
-    ) -> AsyncIterator[tuple[Sequence[LogRecord], Sequence[LogRecord]]]:
-        events = self._broker.partition(
-            f"events.{partition.domain}", partition.partition, position.events_next
-        )
-        outcomes = self._broker.partition(
-            f"outcomes.{partition.domain}", partition.partition, position.outcomes_next
-        )
-        middle = len(events) // 2
-        for chunk in ((events[:middle], ()), (events[middle:], outcomes)):
+        self, positions: Mapping[DomainPartition, CachePosition]
+    ) -> AsyncIterator[CaughtUp]:
+        for partition, position in positions.items():
+            events = self._broker.partition(
+                f"events.{partition.domain}", partition.partition, position.events_next
+            )
+            outcomes = self._broker.partition(
+                f"outcomes.{partition.domain}", partition.partition, position.outcomes_next
+            )
+            middle = len(events) // 2
             await asyncio.sleep(0)
-            if chunk[0] or chunk[1]:
-                yield chunk
+            yield CaughtUp(partition, events[:middle], (), None)
+            ends = tuple(
+                self._broker.end(f"{kind}.{partition.domain}", partition.partition)
+                for kind in ("events", "outcomes")
+            )
+            await asyncio.sleep(0)
+            yield CaughtUp(partition, events[middle:], outcomes, (ends[0], ends[1]))
 
     async def open(self, partition: DomainPartition) -> None:
         self._positions[partition] = self._broker.committed[partition]
