@@ -166,28 +166,29 @@ def _trace(bootstrap: str, name: str, since: datetime | None) -> Graph | None:
 
 async def _since(parts: ConsoleParts, name: str) -> datetime | None:
     """Return when a command was issued whose id does not tell."""
-    if born(name) is not None or not _is_uuid(name):
+    command_id = _uuid(name)
+    if command_id is None or born(name) is not None:
         return None
     async with store_errors():
         issued: datetime | None = await parts.core.pool.fetchval(
-            "SELECT issued_at - interval '1 minute' FROM command_log WHERE command_id = $1", name
+            "SELECT issued_at - interval '1 minute' FROM command_log WHERE command_id = $1",
+            command_id,
         )
     return issued
 
 
 async def _outcomes(parts: ConsoleParts, graph: Graph) -> dict[str, dict[str, Any]]:
-    ids = [n.id for n in graph.nodes() if n.kind == "command" and _is_uuid(n.id)]
+    ids = list(filter(None, (_uuid(n.id) for n in graph.nodes() if n.kind == "command")))
     async with store_errors():
         rows = await parts.core.pool.fetch(_OUTCOMES, ids)
     return {row["id"]: dict(row) for row in rows}
 
 
-def _is_uuid(text: str) -> bool:
+def _uuid(text: str) -> UUID | None:
     try:
-        UUID(text)
+        return UUID(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _in_order(nodes: Iterable[Node]) -> list[Node]:

@@ -145,7 +145,7 @@ class OverviewReader:
             View(
                 projection=projection,
                 builds=builds[projection.name],
-                lags=lags[projection.name],
+                lags=sorted(lags[projection.name], key=lambda lag: lag.source),
                 paused=projection.name in paused,
                 progress=await self._progress(
                     projection, builds[projection.name], lags[projection.name]

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from events.errors import ErrorKind, StreamHubError
-from infra.http.errors import STATUS
+from infra.http.errors import STATUS, retry_after
 
 #: Where the console is mounted.
 ROOT = "/console"
@@ -63,17 +63,25 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"moment": moment, "number": number, "seconds": seconds, "json": pretty}
+    templates.filters |= {"moment": moment, "instant": instant}
+    templates.filters |= {"number": number, "seconds": seconds, "json": pretty}
     templates.globals |= {"root": ROOT, "version": version()}
     return templates
 
 
 def moment(value: datetime | str | None) -> str:
     """Return a time as pages show it: UTC, to the second."""
-    if value is None or value == "":
-        return ""
+    return f"{_utc(value):%Y-%m-%d %H:%M:%S} UTC" if value else ""
+
+
+def instant(value: datetime | str | None) -> str:
+    """Return a time to the millisecond, which tells events apart."""
+    return f"{_utc(value):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if value else ""
+
+
+def _utc(value: datetime | str) -> datetime:
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return at.astimezone(UTC)
 
 
 def number(value: int) -> str:
@@ -104,7 +112,10 @@ def error_page(error: StreamHubError) -> HTMLResponse:
     status = STATUS[error.kind]
     internal = error.kind is ErrorKind.INTERNAL
     told = [f"{detail.field}: {detail.message}" for detail in error.details]
-    return plain_page(status, "Something went wrong here." if internal else error.message, told)
+    message = "Something went wrong here." if internal else error.message
+    answer = plain_page(status, message, told)
+    answer.headers.update(retry_after(error))
+    return answer
 
 
 def plain_page(status: int, message: str, details: list[str] | None = None) -> HTMLResponse:

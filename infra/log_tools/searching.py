@@ -49,11 +49,12 @@ def born(text: str) -> datetime | None:
     """Return when an id was made, with some slack; None for ids that do not tell."""
     try:
         known = uuid.UUID(text)
-    except ValueError:
+        if known.version == 7:
+            return datetime.fromtimestamp((known.int >> 80) / 1000, UTC) - _SLACK
+    except (ValueError, OverflowError):
+        # It is none, or of a year that nobody will see.
         return None
-    if known.version != 7:
-        return None
-    return datetime.fromtimestamp((known.int >> 80) / 1000, UTC) - _SLACK
+    return None
 
 
 def search(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
@@ -109,12 +110,24 @@ async def test_who_is_no_admin_any_more_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("email", "password"), [("", ""), ("nobody@example.org", "wrong"), ("x" * 500, "y" * 500)]
+    ("email", "password"),
+    [("", ""), ("nobody@example.org", "wrong"), ("x" * 500, "y" * 500), ("a\0b@c", "x\0")],
 )
 async def test_wrong_credentials_are_told(stranger: Console, email: str, password: str) -> None:
     refused = await stranger.post("/sign-in", {"email": email, "password": password})
     assert refused.status_code == 401
     assert "Email or password is wrong" in text_of(refused)
+
+
+async def test_guessing_passwords_ends_soon(streamhub: StreamHub) -> None:
+    """The limit is that of every sign-in, and told on a page."""
+    wrong = {"email": "nobody@example.org", "password": "wrong"}
+    address = f"127.140.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+    async with Console(streamhub.url, address) as guesser:
+        tries = [await guesser.post("/sign-in", wrong) for _ in range(6)]
+    assert [each.status_code for each in tries] == [*[401] * 5, 429]
+    assert "Rate limit exceeded" in text_of(tries[-1])
+    assert int(tries[-1].headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -175,6 +188,10 @@ async def test_forms_of_other_sites_are_refused(console: Console, headers: dict[
         ("/log/events/events.videos/0/-1", 404),
         ("/log/causes?id=00000000-0000-4000-8000-000000000000", 404),
         ("/log/causes", 404),
+        ("/log/causes?id=ffffffff-ffff-7fff-8fff-ffffffffffff", 404),
+        ("/log/causes?id=urn:uuid:00000000-0000-4000-8000-000000000000", 404),
+        ("/log/causes?id=%00%ff", 404),
+        ("/log/timeline?domain=videos&id=%00%ff", 404),
         ("/static/nothing.css", 404),
     ],
 )

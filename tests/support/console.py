@@ -14,11 +14,17 @@ _TIMEOUT_S = 60.0
 
 
 class Console:
-    """A browser at the console; it keeps its cookies and follows no redirect by itself."""
+    """A browser at the console, which keeps its cookies and follows no redirect by itself.
 
-    def __init__(self, url: str) -> None:
+    ``source`` is the address to come from.
+    """
+
+    def __init__(self, url: str, source: str | None = None) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=f"{url}/console", timeout=_TIMEOUT_S)
+        transport = httpx.AsyncHTTPTransport(local_address=source)
+        self.http = httpx.AsyncClient(
+            base_url=f"{url}/console", transport=transport, timeout=_TIMEOUT_S
+        )
 
     async def __aenter__(self) -> Console:
         return self
