@@ -12,7 +12,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
-from events.errors import StreamHubError, Unauthenticated
+from events.errors import ErrorKind, StreamHubError, Unauthenticated
 from infra.console.overview import Overview, View
 from infra.console.parts import ConsoleParts, Parts
 from infra.console.rendering import number, seconds
@@ -76,7 +76,7 @@ async def _still_admin(request: Request, parts: ConsoleParts) -> bool:
     except Unauthenticated:
         return False
     except StreamHubError as error:
-        return error.code == "UNAVAILABLE"
+        return error.kind is ErrorKind.UNAVAILABLE
     return True
 
 

@@ -41,13 +41,13 @@ async def _cancel(parts: ConsoleParts, projection: Projection) -> str:
     if await parts.tasks.store.ask_to_stop(projection.name):
         await parts.tasks.store.stopped(projection.name)
     count = await remove_builds(parts.core, [projection], [BuildState.BUILDING])
-    return f"{count} builds removed"
+    return f"builds removed: {count}"
 
 
 async def _prune(parts: ConsoleParts, projection: Projection) -> str:
     await _nothing_runs(parts, projection)
     count = await remove_builds(parts.core, [projection], [BuildState.KEPT])
-    return f"{count} builds removed"
+    return f"builds removed: {count}"
 
 
 async def _nothing_runs(parts: ConsoleParts, projection: Projection) -> None:

@@ -125,6 +125,7 @@ def plain_page(status: int, message: str, details: list[str] | None = None) -> H
         "title": _WORDS.get(status, "Something went wrong"),
         "message": message,
         "details": details or [],
+        "status": status,
     }
     return page("error.html", context, status)
 

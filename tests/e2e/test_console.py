@@ -142,7 +142,7 @@ async def test_a_projection_is_rebuilt_while_its_page_is_open(
     )
     await desk.until("the end of it", "document.getElementById('do-prune')")
     await desk.press("do-prune")
-    await desk.says("1 builds removed")
+    await desk.says("builds removed: 1")
 
 
 async def test_a_rebuild_is_watched_and_cancelled(desk: Desk) -> None:
