@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import EmailStr, Field, StringConstraints
 
-from commands.endpoints.fields import Device, Password, Username
+from commands.endpoints.fields import Device, Password, SignInEmail, Username
 from commands.services import Commander, RequestCommander
 from commands.sessions import RefreshSession, RevokeSession, StartSession
 from commands.users import RegisterUser
@@ -35,7 +35,7 @@ class RegisteredUser(ApiModel):
 
 
 class LoginBody(RequestModel):
-    email: Annotated[str, StringConstraints(min_length=3, max_length=255)]
+    email: SignInEmail
     password: Annotated[str, StringConstraints(min_length=1, max_length=72)]
     device: Device | None = None
 

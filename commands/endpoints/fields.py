@@ -53,6 +53,10 @@ EntityId = Annotated[UUID, PlainSerializer(str)]
 Username = Annotated[
     str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9_.-]{3,50}$")
 ]
+#: What somebody types who signs in: no address is refused that was once accepted.
+SignInEmail = Annotated[
+    str, StringConstraints(min_length=3, max_length=255), AfterValidator(_no_control)
+]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=72)]
 Title = Annotated[str, _text(3, 200), AfterValidator(_no_control), AfterValidator(_reject_html)]
 Description = Annotated[

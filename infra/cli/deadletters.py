@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +15,8 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from events.deadletters import DeadLetter
-    from infra.dead_letters.topic import Filters, LetterTopic
+    from infra.dead_letters.desk import Choice
+    from infra.dead_letters.topic import Filters
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,8 +27,6 @@ def _logs() -> None:
     configure_logs("deadletters", "warning")
 
 
-_AGO = re.compile(r"^(\d+)([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SHOWN_CHARACTERS = 80
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Letters, such as 0:17.")]
@@ -58,10 +55,12 @@ def deadletters_list(
 
     Example: streamhub deadletters list --reader watch_page --since 2h
     """
+    from infra.dead_letters.desk import as_data
+
     filters = _filters(reader, topic, type_, key, since, error, state)
     letters = run(_read(lambda desk: list(desk.chosen(filters))))
     if json:
-        print_json([_as_data(letter) for letter in letters[:limit]])
+        print_json([as_data(letter) for letter in letters[:limit]])
         return
     table = Table("letter", "state", "reader", "record", "type", "buried", "reason")
     for letter in letters[:limit]:
@@ -88,11 +87,13 @@ def deadletters_show(
 
     Example: streamhub deadletters show 0:17
     """
+    from infra.dead_letters.desk import in_full
+
     [found] = run(_read(lambda desk: desk.named([letter])))
     if json:
-        print_json(_in_full(found))
+        print_json(in_full(found))
         return
-    for name, value in _in_full(found).items():
+    for name, value in in_full(found).items():
         text = str(value)
         out.print(f"[bold]{name}[/bold]", highlight=False)
         out.print(text, highlight=False, markup=False)
@@ -113,8 +114,10 @@ def deadletters_retry(
 
     Example: streamhub deadletters retry --reader watch_page
     """
+    from infra.dead_letters.desk import retry
+
     chosen = _choice(letters, _filters(reader, topic, type_, key, since, error, "open"))
-    results = run(_retry(chosen))
+    results = run(retry(Settings(), chosen))
     _report(results, json=json)
 
 
@@ -134,39 +137,25 @@ def deadletters_discard(
 
     Example: streamhub deadletters discard 0:17 --because "a test of ours"
     """
+    from infra.dead_letters.desk import discard
+    from infra.places import find_places
+
     chosen = _choice(letters, _filters(reader, topic, type_, key, since, error, "open"))
-    results = run(_discard(chosen, because))
+    results = run(discard(find_places(Settings()).kafka, chosen, because))
     _report(results, json=json)
-
-
-Choice = Callable[["LetterTopic"], Sequence["DeadLetter"]]
 
 
 def _filters(
     reader: str, topic: str, type_: str, key: str, since: str, error: str, state: str
 ) -> Filters:
-    from events.deadletters import LetterState
-    from infra.dead_letters.topic import Filters
+    from events.errors import Invalid
+    from infra.dead_letters.desk import filters_of
 
+    said = {"reader": reader, "topic": topic, "type": type_, "key": key, "error": error}
     try:
-        wanted = None if state == "all" else LetterState(state)
-    except ValueError:
-        raise typer.BadParameter(f"'{state}' is not one of {', '.join(LetterState)}, all") from None
-    return Filters(reader, topic, type_, key, error, _moment(since), wanted)
-
-
-def _moment(text: str) -> datetime | None:
-    """Return the moment that a text names, or that is so long ago."""
-    if not text:
-        return None
-    ago = _AGO.match(text)
-    if ago:
-        return clock.now() - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
-    try:
-        moment = clock.from_text(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is neither a time nor 30m, 2h, 7d") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return filters_of({**said, "since": since, "state": state})
+    except Invalid as error_:
+        raise typer.BadParameter(error_.details[0].message) from None
 
 
 def _choice(letters: Sequence[str] | None, filters: Filters) -> Choice:
@@ -185,56 +174,6 @@ async def _read(choose: Choice) -> Sequence[DeadLetter]:
     return choose(await read_letters(find_places(Settings()).kafka))
 
 
-async def _retry(choose: Choice) -> list[dict[str, Any]]:
-    from events.deadletters import LetterState
-    from infra.bootstrap.core import open_core
-    from infra.dead_letters.retry import Retry
-    from infra.dead_letters.topic import read_letters
-
-    async with open_core(Settings()) as core:
-        desk = await read_letters(core.places.kafka)
-        retry = Retry(core, desk)
-
-        async def apply(letter: DeadLetter) -> str:
-            readers = await retry.apply(letter)
-            told = ", ".join(f"{reader}: {result}" for reader, result in readers.items())
-            await desk.decide(letter, LetterState.RETRIED, told)
-            return told
-
-        return [await _one(letter, apply) for letter in choose(desk)]
-
-
-async def _discard(choose: Choice, because: str) -> list[dict[str, Any]]:
-    from events.deadletters import LetterState
-    from infra.dead_letters.topic import read_letters
-    from infra.places import find_places
-
-    desk = await read_letters(find_places(Settings()).kafka)
-
-    async def discard(letter: DeadLetter) -> str:
-        await desk.decide(letter, LetterState.DISCARDED, because)
-        return because
-
-    return [await _one(letter, discard) for letter in choose(desk)]
-
-
-async def _one(
-    letter: DeadLetter, decide: Callable[[DeadLetter], Coroutine[Any, Any, str]]
-) -> dict[str, Any]:
-    """Decide about one letter; what goes wrong with it does not keep the others waiting."""
-    from events.deadletters import LetterState
-    from events.errors import StreamHubError
-
-    result: dict[str, Any] = {"letter": letter.id, "state": letter.state, "error": None}
-    if letter.state is not LetterState.OPEN:
-        return {**result, "error": f"it was {letter.state} already"}
-    try:
-        told = await decide(letter)
-    except StreamHubError as error:
-        return {**result, "error": f"{error.code}: {error.message}"}
-    return {**result, "state": letter.state, "result": told}
-
-
 def _report(results: Sequence[dict[str, Any]], *, json: bool) -> None:
     failed = [result for result in results if result["error"]]
     if json:
@@ -248,35 +187,3 @@ def _report(results: Sequence[dict[str, Any]], *, json: bool) -> None:
         complain(f"{result['letter']}: {result['error']}")
     if failed:
         raise typer.Exit(1)
-
-
-def _as_data(letter: DeadLetter) -> dict[str, Any]:
-    source = letter.record.source
-    return {
-        "letter": letter.id,
-        "state": letter.state,
-        "reader": letter.reader,
-        "topic": source.topic,
-        "partition": source.partition,
-        "offset": letter.record.offset,
-        "key": letter.record.key,
-        "type": letter.type,
-        "time": clock.to_text(letter.time),
-        "reason": letter.reason,
-        "version": letter.version,
-        "repeats": letter.repeats,
-        "decidedAt": clock.to_text(letter.decided_at) if letter.decided_at else None,
-        "decidedBecause": letter.decided_because,
-    }
-
-
-def _in_full(letter: DeadLetter) -> dict[str, Any]:
-    record = letter.record
-    return {
-        **_as_data(letter),
-        "headers": {
-            name: value.decode("utf-8", "replace") for name, value in record.headers.items()
-        },
-        "value": record.value.decode("utf-8", "replace"),
-        "traceback": letter.trace,
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -56,8 +57,9 @@ def serve() -> None:
 
     settings = Settings()
     configure_logs("api", settings.log_level)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings, lambda: server.should_exit)
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -66,6 +68,11 @@ def serve() -> None:
         timeout_keep_alive=75,
         server_header=False,
     )
+    server = uvicorn.Server(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -8,11 +8,17 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 
 from commands.endpoints import routes as command_routes
+from events.errors import StreamHubError
 from infra.bootstrap.api import ApiParts, open_api
+from infra.console.app import create_console, install_console
+from infra.console.parts import open_console
+from infra.console.rendering import ROOT as CONSOLE
+from infra.console.rendering import error_page
 from infra.http import catalogue, health, watch
-from infra.http.errors import install_error_handlers
+from infra.http.errors import failure_response, install_error_handlers
 from infra.http.middleware import RequestMiddleware
 from infra.http.rate_limits import RateLimitMiddleware
 from infra.settings import Settings
@@ -22,13 +28,17 @@ from query_api import routes as query_routes
 VERSION = "0.1.0"
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; it connects when it is started."""
+def create_app(settings: Settings, stopping: Callable[[], bool] = lambda: False) -> FastAPI:
+    """Return the application; it connects when it is started.
+
+    ``stopping`` says whether the server wants to end: streams that never end by themselves do then.
+    """
+    console = create_console()
     app = FastAPI(
         title="StreamHub",
         version=VERSION,
         summary="Event-sourced video streaming: commands in, projections out.",
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, console, stopping),
         redoc_url=None,
     )
     app.include_router(query_routes.router, prefix="/api/v1")
@@ -37,9 +47,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(watch.router)
     app.include_router(catalogue.router)
+    app.mount(CONSOLE, console)
     install_error_handlers(app)
     # The last one added is the outermost.
-    app.add_middleware(RateLimitMiddleware, exempt=settings.rate_limit_exempt)
+    app.add_middleware(
+        RateLimitMiddleware, exempt=settings.rate_limit_exempt, refused=_over_its_limit
+    )
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -65,13 +78,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _over_its_limit(path: str, error: StreamHubError) -> Response:
+    return error_page(error) if path.startswith(CONSOLE) else failure_response(error)
+
+
 def _lifespan(
-    settings: Settings,
+    settings: Settings, console: FastAPI, stopping: Callable[[], bool]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_api(settings) as parts:
+        async with open_api(settings) as parts, open_console(parts, stopping) as console_parts:
             _install(app, parts, settings)
+            install_console(console, console_parts)
             yield
 
     return lifespan

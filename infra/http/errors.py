@@ -45,13 +45,16 @@ def failure_response(error: StreamHubError) -> Response:
         message="Internal server error" if internal else error.message,
         details=[ErrorDetail(field=d.field, message=d.message) for d in error.details],
     )
-    headers = {}
-    retry_after_s = error.retry_after_s or _DEFAULT_RETRY_S.get(error.kind)
-    if retry_after_s is not None:
-        headers["Retry-After"] = str(math.ceil(retry_after_s))
+    headers = retry_after(error)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _json(Failure(error=body), status, headers)
+
+
+def retry_after(error: StreamHubError) -> dict[str, str]:
+    """Return the header that says when to try again, where that helps."""
+    retry_after_s = error.retry_after_s or _DEFAULT_RETRY_S.get(error.kind)
+    return {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
 
 
 def _json(body: Failure | Envelope[Any], status: int, headers: dict[str, str]) -> Response:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from events.errors import RateLimited, Unavailable
+from events.errors import RateLimited, StreamHubError, Unavailable
 from infra.http.errors import failure_response
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,7 @@ GENERAL = Limit("general", 100, 60, 60)
 #: (method, path) of the routes with a limit of their own.
 ROUTES: dict[tuple[str, str], Limit] = {
     ("POST", f"{_API}/auth/login"): LOGIN,
+    ("POST", "/console/sign-in"): LOGIN,
     ("POST", f"{_API}/auth/register"): REGISTER,
     ("POST", f"{_API}/videos"): UPLOAD,
     ("POST", f"{_API}/comments"): COMMENT,
@@ -60,20 +62,33 @@ ROUTES: dict[tuple[str, str], Limit] = {
 
 
 def limit_of(method: str, path: str) -> Limit | None:
-    """Return the limit of a request; None outside the API."""
-    if not path.startswith(_API):
-        return None
+    """Return the limit of a request; None outside the API, but for routes of their own."""
     own = ROUTES.get((method, path.rstrip("/")))
     if own is not None:
         return own
+    if not path.startswith(_API):
+        return None
     return READ if method in {"GET", "HEAD", "OPTIONS"} else GENERAL
 
 
-class RateLimitMiddleware:
-    """Refuses what is over its limit, and tells every client where it stands."""
+def _refused(_path: str, error: StreamHubError) -> Response:
+    return failure_response(error)
 
-    def __init__(self, app: ASGIApp, exempt: Sequence[str]) -> None:
+
+class RateLimitMiddleware:
+    """Refuses what is over its limit, and tells every client where it stands.
+
+    ``refused`` makes the answer for a path whose limit is used up.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        exempt: Sequence[str],
+        refused: Callable[[str, StreamHubError], Response] = _refused,
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._exempt = [ip_network(network) for network in exempt]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +109,7 @@ class RateLimitMiddleware:
 
         if use is not None and (use.blocked or use.used > limit.requests):
             error = RateLimited("Rate limit exceeded", retry_after_s=max(1, use.reset_s))
-            await failure_response(error)(scope, receive, send_with_headers)
+            await self._refused(scope["path"], error)(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
 

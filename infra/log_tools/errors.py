@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.errors import LogError, StreamHubError
+from events.errors import ErrorKind, LogError, StreamHubError
 
 
 class LogUnreadable(LogError):
@@ -20,6 +20,7 @@ class TopicMissing(StreamHubError):
 class BadSelection(StreamHubError):
     """What was asked for names no part of the log."""
 
+    kind = ErrorKind.INVALID
     code = "BAD_SELECTION"
 
 

@@ -25,6 +25,8 @@ VERIFIED_TOKENS = 10_000
 class TokenUse(StrEnum):
     ACCESS = "access"
     REFRESH = "refresh"
+    #: Stands in a cookie of the operators' console, and opens nothing else.
+    CONSOLE = "console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +190,22 @@ class Authenticator:
         try:
             if scheme.lower() != "bearer":
                 raise Unauthenticated("Authentication required")
-            claims = self._signer.read(token.strip(), TokenUse.ACCESS)
-            if await self._revocations.is_revoked(claims.session_id):
-                raise Unauthenticated("Authentication required")
+            claims = await self.claims(token.strip(), TokenUse.ACCESS)
         except StreamHubError as refusal:
             return Caller(None, refusal, address, agent)
         return Caller(claims, None, address, agent)
+
+    async def claims(self, token: str, use: TokenUse) -> Claims:
+        """Return the claims of a token of that use whose session goes on.
+
+        Raises:
+            Unauthenticated: it is worthless.
+            Unavailable: nobody knows whether the session was ended.
+        """
+        claims = self._signer.read(token, use)
+        if await self._revocations.is_revoked(claims.session_id):
+            raise Unauthenticated("Authentication required")
+        return claims
 
 
 async def caller_of(request: Request) -> Caller:

@@ -50,6 +50,12 @@ async def test_limits_are_inclusive(person: Person) -> None:
     assert stored["tags"] == ["t"]
 
 
+async def test_a_sign_in_with_what_no_store_can_hold_is_wrong_input(api: Api) -> None:
+    body = {"email": "a\x00b@example.org", "password": "\x00"}
+    answer = await api.call("POST", "/auth/login", body)
+    assert (answer.status, set(answer.fields)) == (400, {"email"})
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
