@@ -17,6 +17,7 @@ from prometheus_client import start_http_server
 from events.errors import Unavailable
 from infra.bootstrap.core import Core, open_core
 from infra.builds_watch import BuildsWatch
+from infra.collector import relieve_collector
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.kafka.ends import LogEnds
 from infra.settings import Settings
@@ -101,6 +102,7 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
         deciding: list[asyncio.Task[None]] = []
         if Role.COMMANDS in roles:
             deciding.append(asyncio.create_task(_decide_for_ever(core, stopping)))
+        relieve_collector()
         done, _ = await asyncio.wait([*tasks, *deciding], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         await _stop(workers, deciding)

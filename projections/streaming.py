@@ -9,7 +9,6 @@ acknowledgements decide nothing.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import tempfile
 import time
@@ -37,8 +36,6 @@ BATCH_RECORDS = 5_000
 #: From here up a batch is worth its costs, and the next one need not wait for company.
 FULL_RECORDS = 1_000
 COMMIT_INTERVAL_S = 1.0
-#: More than a batch makes: between batches there is little to look at.
-COLLECT_AFTER_OBJECTS = 200_000
 SESSION_TIMEOUT_S = 10.0
 
 
@@ -214,7 +211,6 @@ class StreamWorker:
 
     async def start(self) -> None:
         await self.reader.start()
-        _relieve_collector()
         await self._app.start()
 
     async def stop(self) -> None:
@@ -223,16 +219,6 @@ class StreamWorker:
     def assignment(self) -> frozenset[TopicPartition]:
         """Return the partitions that this worker reads now."""
         return frozenset(_source(tp) for tp in self._app.consumer.assignment())
-
-
-def _relieve_collector() -> None:
-    """Let the garbage collector pass over what stays, and look less often at what comes and goes.
-
-    A batch is tens of thousands of objects without a cycle; the usual settings walk them dozens
-    of times before the batch is applied.
-    """
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)
 
 
 def _faust_app(bootstrap: str, name: str, instance: str) -> faust.App:

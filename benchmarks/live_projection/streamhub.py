@@ -10,6 +10,7 @@ from benchmarks.live_projection.place import Place
 from benchmarks.live_projection.stopwatch import Stopwatch
 from events.base import Recorded
 from events.engagement import VideoViewed
+from infra.collector import relieve_collector
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.postgres.database import migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
@@ -69,6 +70,7 @@ async def project(place: Place, stopwatch: Stopwatch) -> None:
         dead_letter_cap=Settings().dead_letter_cap,
     )
     runner.stopwatch = stopwatch
+    relieve_collector()
     worker = StreamWorker(place.kafka, runner)
     await worker.start()
     finished = asyncio.ensure_future(stopwatch.finished.wait())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from infra.cli.console import JsonOption, complain, out, print_json, run
 from infra.cli.log_options import Which, takes_which
+from infra.collector import relieve_collector
 from infra.log_tools.export.formats import ExportFormat
 from infra.settings import Settings
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from infra.log_tools.keys import Keys
     from infra.log_tools.verify.whole import LogReport
 
-#: Objects made between two looks for cycles.
-COLLECT_AFTER_OBJECTS = 100_000
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -50,10 +48,7 @@ class Speed(StrEnum):
 @app.callback()
 def prepare() -> None:
     """Read, prove, export and replay the log."""
-    # What is read comes and goes without cycles; looking for some at the usual pace takes a fifth
-    # of the time.
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)
+    relieve_collector()
 
 
 def _kafka(settings: Settings) -> str:

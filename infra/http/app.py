@@ -13,6 +13,7 @@ from starlette.responses import Response
 from commands.endpoints import routes as command_routes
 from events.errors import StreamHubError
 from infra.bootstrap.api import ApiParts, open_api
+from infra.collector import relieve_collector
 from infra.console.app import create_console, install_console
 from infra.console.parts import open_console
 from infra.console.rendering import ROOT as CONSOLE
@@ -90,6 +91,7 @@ def _lifespan(
         async with open_api(settings) as parts, open_console(parts, stopping) as console_parts:
             _install(app, parts, settings)
             install_console(console, console_parts)
+            relieve_collector()
             yield
 
     return lifespan
