@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from infra.clickhouse.sink import ClickHouseSink
+from infra.dead_letters.parking import PostgresParking
 from infra.key_wrapping import KeyWrapper, LocalMasterKey
 from infra.opensearch.sink import OpenSearchSink
 from infra.places import Places, find_places
@@ -32,6 +33,7 @@ class Core:
     storage: S3Storage
     sinks: Sequence[Sink]
     builds: PostgresBuilds
+    parking: PostgresParking
 
 
 @asynccontextmanager
@@ -61,4 +63,5 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             storage=S3Storage(places.s3, settings.s3_public_url),
             sinks=sinks,
             builds=PostgresBuilds(pool),
+            parking=PostgresParking(pool, places.kafka),
         )

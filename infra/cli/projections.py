@@ -49,11 +49,13 @@ def projections_list(json: JsonOption = False) -> None:
 def projections_status(json: JsonOption = False) -> None:
     """Show how far each projection is behind the log, in records and in seconds.
 
+    `keys that wait` are those of which a record could not be digested: see `deadletters list`.
+
     Example: streamhub projections status --json
     """
     from infra.everything import measure_lag
 
-    lags = run(measure_lag(Settings()))
+    lags, parked = run(measure_lag(Settings()))
     if json:
         print_json(
             [
@@ -65,12 +67,15 @@ def projections_status(json: JsonOption = False) -> None:
                     "end": lag.end,
                     "lagEvents": lag.events,
                     "lagSeconds": round(lag.seconds, 3),
+                    "parkedKeys": parked.get((lag.projection, lag.source), 0),
                 }
                 for lag in lags
             ]
         )
         return
-    table = Table("projection", "partitions", "applied", "lag (records)", "lag (seconds)")
+    table = Table(
+        "projection", "partitions", "applied", "lag (records)", "lag (seconds)", "keys that wait"
+    )
     for projection in dict.fromkeys(lag.projection for lag in lags):
         mine = [lag for lag in lags if lag.projection == projection]
         table.add_row(
@@ -79,6 +84,7 @@ def projections_status(json: JsonOption = False) -> None:
             str(sum(lag.position for lag in mine)),
             str(sum(lag.events for lag in mine)),
             f"{max((lag.seconds for lag in mine), default=0.0):.1f}",
+            str(sum(parked.get((projection, lag.source), 0) for lag in mine)),
         )
     out.print(table)
 
