@@ -77,8 +77,8 @@ class AfterPoison(StrEnum):
     """What becomes of the later records of a key once one of them cannot be digested.
 
     ``PARK`` has them wait among the dead letters until the first is retried or discarded: rows are
-    then never further than the gap. ``GO_ON`` applies them, and the first late. Another policy is
-    another version of the projection.
+    then never further than the gap. ``GO_ON`` applies them, and the first late. What parked and is
+    to go on gets a new version: letters of keys that wait are retried as nothing came behind them.
     """
 
     GO_ON = "go on"

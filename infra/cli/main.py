@@ -12,6 +12,22 @@ from infra.cli import deadletters, gdpr, log, projections, running, schemas, ser
 from infra.cli.console import complain
 from infra.logs import configure_logs
 
+#: Whose errors tell of a server that is away or refuses us.
+_CLIENTS = frozenset(
+    {
+        "aiokafka",
+        "asyncpg",
+        "clickhouse_connect",
+        "confluent_kafka",
+        "httpcore",
+        "httpx",
+        "minio",
+        "opensearchpy",
+        "redis",
+        "urllib3",
+    }
+)
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -42,3 +58,14 @@ def main() -> None:
     except StreamHubError as error:
         complain(f"{error.code}: {error.message}")
         sys.exit(1)
+    except Exception as error:
+        if not _is_of_a_server(error):
+            raise
+        complain(f"UNAVAILABLE: {type(error).__name__}: {' '.join(str(error).split())}")
+        sys.exit(1)
+
+
+def _is_of_a_server(error: Exception) -> bool:
+    """Tell whether a server, a file or the network failed us, rather than our own code."""
+    origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, OSError) or bool(origins & _CLIENTS)

@@ -233,3 +233,28 @@ async def test_a_rebuild_has_keys_of_its_own_and_is_not_fed_with_letters_of_anot
     assert not await core.pool.fetchval(
         "SELECT count(*) FROM parked_keys WHERE key = $1", follower.id
     )
+
+
+async def test_a_build_whose_letters_were_decided_for_another_is_not_switched_to(
+    streamhub: StreamHub, backstage: Backstage
+) -> None:
+    """What it lacks could never be retried."""
+    core, follower = backstage.core, Follower(backstage)
+    [bad] = some_ids(1)
+    async with refused(core, bad):
+        await follower.follow(bad)
+        await settled(core)
+    [letter] = await letters_of(streamhub, follower)
+    rebuild = ("projections", "rebuild", "followers", "--no-verify")
+    assert (await cli(streamhub, *rebuild, "--no-switch")).code == 0
+    target, begun = await core.builds.begin(FOLLOWERS)
+    assert begun
+    [found] = (await read_letters(core.places.kafka)).named([letter["letter"]])
+    await core.parking.park(target, found.record)
+    assert (await cli(streamhub, "deadletters", "retry", letter["letter"])).code == 0
+    done = await cli(streamhub, *rebuild)
+    assert (done.code, "BUILD_PARKED" in done.errors) == (1, True)
+    assert (await cli(streamhub, *rebuild, "--fresh")).code == 0
+    assert await follower.followed() == {bad}
+    assert not await core.parking.keys([target])
+    await cli(streamhub, "projections", "prune", "followers")
