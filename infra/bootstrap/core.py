@@ -14,7 +14,7 @@ from infra.places import Places, find_places
 from infra.postgres.builds import PostgresBuilds
 from infra.postgres.database import Pool, migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
-from infra.postgres.sink import PostgresSink
+from infra.postgres.sink import PostgresSink, store_errors
 from infra.redis.sink import RedisSink
 from infra.s3.storage import S3Storage
 from infra.settings import Settings
@@ -38,10 +38,16 @@ class Core:
 
 @asynccontextmanager
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
-    """Connect to the stores; everything is closed in reverse order at the end."""
+    """Connect to the stores; everything is closed in reverse order at the end.
+
+    Raises:
+        ServerMissing: a server was neither configured nor started.
+        StoreUnavailable: Postgres, which is asked at once, does not answer.
+    """
     places = find_places(settings)
     async with AsyncExitStack() as stack:
-        pool = await open_pool(places.postgres)
+        async with store_errors():
+            pool = await open_pool(places.postgres)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         sinks: list[Sink] = [

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,6 @@ from rich.table import Table
 from events import clock
 from infra.cli.console import JsonOption, complain, out, print_json, run
 from infra.cli.option_groups import takes
-from infra.logs import configure_logs
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,15 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-
-@app.callback()
-def _logs() -> None:
-    """Keep logs out of what is printed."""
-    configure_logs("deadletters", "warning")
-
-
-_AGO = re.compile(r"^(\d+)([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SHOWN_CHARACTERS = 80
 
 Choice = Callable[["LetterTopic"], Sequence["DeadLetter"]]
@@ -184,16 +173,13 @@ def _waiting(letters: Sequence[DeadLetter]) -> int:
 
 def _moment(text: str) -> datetime | None:
     """Return the moment that a text names, or that is so long ago."""
-    if not text:
-        return None
-    ago = _AGO.match(text)
-    if ago:
-        return clock.now() - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+    from infra.log_tools.errors import BadSelection
+    from infra.log_tools.selection import moment
+
     try:
-        moment = clock.from_text(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is neither a time nor 30m, 2h, 7d") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment(text) if text else None
+    except BadSelection as error:
+        raise typer.BadParameter(error.message) from None
 
 
 async def _read(choose: Choice) -> Sequence[DeadLetter]:

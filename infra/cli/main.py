@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -47,7 +48,8 @@ app.add_typer(gdpr.app, name="gdpr", help="What is held of a person.")
 
 def main() -> None:
     """Run a command; what goes wrong is one line and exit code 1, wrong usage is 2."""
-    configure_logs("streamhub", "warning")
+    # What libraries say of a server that is away, our one line says too.
+    configure_logs("streamhub", "warning", logging.CRITICAL)
     try:
         app()
     except ValidationError as error:
@@ -61,8 +63,15 @@ def main() -> None:
     except Exception as error:
         if not _is_of_a_server(error):
             raise
-        complain(f"UNAVAILABLE: {type(error).__name__}: {' '.join(str(error).split())}")
+        complain(_sentence(error))
         sys.exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    """Return in one line what failed us."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"FILE: {error.filename}: {error.strerror}"
+    return f"UNAVAILABLE: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _is_of_a_server(error: Exception) -> bool:
