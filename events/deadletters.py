@@ -8,7 +8,7 @@ it was retried or discarded: its header ``dead_decision`` says which, and ``dead
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -52,7 +52,8 @@ class DeadLetter:
     """A record that a reader could not digest, as it was, with what went wrong.
 
     ``version`` is that of the code that could not; ``repeats`` counts how often the same record
-    was buried again while the letter was open.
+    was buried again while the letter was open. ``parked`` are the projections for which the
+    record's key waits while the letter is open.
     """
 
     id: str
@@ -66,6 +67,7 @@ class DeadLetter:
     repeats: int = 0
     decided_at: datetime | None = None
     decided_because: str = ""
+    parked: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> Origin:
@@ -79,7 +81,9 @@ class DeadLetter:
         return name.decode("utf-8", "replace")
 
 
-def dead_letter_headers(record: LogRecord, reader: str, error: BaseException) -> Headers:
+def dead_letter_headers(
+    record: LogRecord, reader: str, error: BaseException, parked: Sequence[str] = ()
+) -> Headers:
     """Return the original headers and beside them reader, position, reason and traceback.
 
     Of a record with personal data only our own errors are quoted: the message of any other may
@@ -97,6 +101,8 @@ def dead_letter_headers(record: LogRecord, reader: str, error: BaseException) ->
         "dead_version": code_version(),
         "dead_time": clock.to_text(clock.now()),
     }
+    if parked:
+        facts["dead_parked"] = ",".join(parked)
     original = [(name, value) for name, value in record.headers.items() if not _is_ours(name)]
     return [*original, *((name, value.encode()) for name, value in facts.items())]
 
@@ -158,6 +164,7 @@ class DeadLetterLog:
     """A fold of the topic of dead letters: every letter by its id, with what became of it."""
 
     letters: dict[str, DeadLetter] = field(default_factory=dict)
+    of_key: dict[str, list[DeadLetter]] = field(default_factory=dict)
     _open: dict[Origin, DeadLetter] = field(default_factory=dict)
 
     def take(self, record: LogRecord) -> None:
@@ -170,10 +177,12 @@ class DeadLetterLog:
         except UndecodableRecord:
             return
         first = self._open.get(letter.origin)
-        if first is not None:
+        # One that has the key wait is another matter than one that lets it go on.
+        if first is not None and letter.parked <= first.parked:
             first.repeats += 1
             return
         self.letters[letter.id] = self._open[letter.origin] = letter
+        self.of_key.setdefault(record.key, []).append(letter)
 
     def _decide(self, record: LogRecord) -> None:
         place = (_text(record, "dead_partition", ""), _text(record, "dead_offset", ""))
@@ -183,7 +192,8 @@ class DeadLetterLog:
         letter.state = LetterState(_text(record, _DECISION))
         letter.decided_at = clock.from_text(_text(record, "dead_time"))
         letter.decided_because = record.value.decode("utf-8", "replace")
-        self._open.pop(letter.origin, None)
+        if self._open.get(letter.origin) is letter:
+            del self._open[letter.origin]
 
 
 def read_dead_letter(record: LogRecord) -> DeadLetter:
@@ -210,6 +220,7 @@ def read_dead_letter(record: LogRecord) -> DeadLetter:
             trace=_text(record, "dead_traceback", ""),
             version=_text(record, "dead_version", "unknown"),
             time=clock.from_text(_text(record, "dead_time")),
+            parked=frozenset(filter(None, _text(record, "dead_parked", "").split(","))),
         )
     except (KeyError, ValueError) as error:
         raise UndecodableRecord(f"the record is no dead letter: {error!r}") from error

@@ -115,11 +115,37 @@ class Story:
     shares: int = 0
 
 
-async def run_demo(settings: Settings, url: str, clip: Path | None, out: Console) -> None:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done, and what the log and each store hold of it."""
+
+    url: str
+    video_id: str
+    done: Mapping[str, int]
+    found: Tally
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every place shows what was done."""
+        return self.found.agrees_with(self.done)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as scripts read it."""
+        return {
+            "url": self.url,
+            "videoId": self.video_id,
+            "masterUrl": self.found.master_url,
+            "done": self.done,
+            "places": self.found.places,
+            "agree": self.agrees,
+        }
+
+
+async def run_demo(settings: Settings, url: str, clip: Path | None, out: Console) -> Outcome:
     """Run the main job against a running StreamHub and print what came of it.
 
     Raises:
-        DemoFailed: a step failed, or the stores do not agree.
+        DemoFailed: a step failed.
     """
     since_ms = int(time.time() * 1000)
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
@@ -131,8 +157,7 @@ async def run_demo(settings: Settings, url: str, clip: Path | None, out: Console
     found = await tally(settings, story.video_id, creator.id, creator.seen, url, since_ms)
     show_tally(expected(story), found, out)
     _show_urls(url, story, found, out)
-    if not found.agrees_with(expected(story)):
-        raise DemoFailed("the stores do not agree")
+    return Outcome(url, story.video_id, expected(story), found)
 
 
 def expected(story: Story) -> Mapping[str, int]:

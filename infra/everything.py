@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from commands.envelope import CommandEnvelope
 from commands.users import ChangeRole
 from events import clock
+from events.base import TopicPartition
 from events.errors import NotFound
 from events.users import Role
 from infra.app_processes import start_app
@@ -51,14 +52,21 @@ async def apply_all_topics(settings: Settings) -> list[str]:
     )
 
 
-async def measure_lag(settings: Settings) -> list[Lag]:
-    """Return how far every projection is behind in every partition."""
+Parked = Mapping[tuple[str, TopicPartition], int]
+
+
+async def measure_lag(settings: Settings) -> tuple[list[Lag], Parked]:
+    """Return how far every projection is behind in every partition, and how many keys wait there.
+
+    Of the keys only those are told of which any waits.
+    """
     async with open_core(settings) as core:
         ends = LogEnds(core.places.kafka)
         try:
-            return await LagMonitor(
+            lags = await LagMonitor(
                 core.sinks, PROJECTIONS, LiveBuilds(core.builds, PROJECTIONS), ends
             ).measure()
+            return lags, await core.parking.counts(await core.builds.seen(PROJECTIONS))
         finally:
             await ends.close()
 

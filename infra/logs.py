@@ -14,8 +14,11 @@ REPEAT_AFTER_S = 5.0
 _QUIET = ("aiokafka", "faust", "mode", "opensearch", "urllib3", "asyncio", "httpx", "uvicorn.error")
 
 
-def configure_logs(service: str, level: str) -> None:
-    """Send everything, other libraries' logs included, to standard error as JSON."""
+def configure_logs(service: str, level: str, libraries: int = logging.WARNING) -> None:
+    """Send everything, other libraries' logs included, to standard error as JSON.
+
+    ``libraries`` is from which level on libraries are heard that talk to servers.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -40,7 +43,7 @@ def configure_logs(service: str, level: str) -> None:
     handler.addFilter(Seldom())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(libraries)
 
 
 class Seldom(logging.Filter):

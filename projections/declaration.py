@@ -73,6 +73,18 @@ class Store(StrEnum):
     OPENSEARCH = "opensearch"
 
 
+class AfterPoison(StrEnum):
+    """What becomes of the later records of a key once one of them cannot be digested.
+
+    ``PARK`` has them wait among the dead letters until the first is retried or discarded: rows are
+    then never further than the gap. ``GO_ON`` applies them, and the first late. What parked and is
+    to go on gets a new version: letters of keys that wait are retried as nothing came behind them.
+    """
+
+    GO_ON = "go on"
+    PARK = "park"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table or index: columns with their types in the store's own words, key, indexes.
@@ -102,6 +114,7 @@ class Projection:
     evolve: Callable[[Recorded], Iterable[Change]]
     tables: tuple[Table, ...] = ()
     build: int = 0
+    after_poison: AfterPoison = AfterPoison.GO_ON
 
     @property
     def tag(self) -> str:

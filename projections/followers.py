@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from events.base import Recorded
 from events.follows import UserFollowed, UserUnfollowed
-from projections.declaration import Change, Projection, Put, Remove, Store, Table
+from projections.declaration import AfterPoison, Change, Projection, Put, Remove, Store, Table
 
 SUBSCRIPTIONS = Table(
     name="subscriptions",
@@ -38,4 +38,6 @@ FOLLOWERS = Projection(
     events=(UserFollowed, UserUnfollowed),
     evolve=evolve,
     tables=(SUBSCRIPTIONS,),
+    # Following anew after unfollowing brings a row back: nobody could tell a late removal from it.
+    after_poison=AfterPoison.PARK,
 )

@@ -116,5 +116,28 @@ class Builds(Protocol):
 class DeadLetters(Protocol):
     """Where records go that a reader cannot digest."""
 
-    async def put(self, record: LogRecord, reader: str, error: BaseException) -> None:
-        """Keep the record with the reason; returns when it is safe."""
+    async def put(
+        self, record: LogRecord, reader: str, error: BaseException, parked: Sequence[str] = ()
+    ) -> None:
+        """Keep the record with the reason; returns when it is safe.
+
+        ``parked`` are the projections for which the record's key waits from now on.
+        """
+
+
+#: Keys that wait, with the offset from which on, by projection and partition.
+Waiting = Mapping[tuple[str, TopicPartition], Mapping[str, int]]
+
+
+class Parking(Protocol):
+    """Which keys wait, by build of a projection: one memory for all processes, and after a crash.
+
+    A key waits as long as one of its dead letters is open. A record is noted before its letter is
+    written, and before the position moves over it; so whoever reads on knows of it.
+    """
+
+    async def waiting(self, builds: Sequence[Projection]) -> Waiting:
+        """Return the keys of these builds that wait."""
+
+    async def park(self, build: Projection, record: LogRecord) -> None:
+        """Note that a record is put aside, and that what follows it of its key waits."""

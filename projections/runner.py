@@ -1,7 +1,8 @@
 """The live runner of one store's projections: decode once, evolve, apply, know the position.
 
 It is handed batches of one partition in order. Redelivered records are dropped by position; what
-cannot be digested goes to the dead letters and the rest flows on; a store that is away is tried
+cannot be digested goes to the dead letters and the rest flows on, but for the rest of that key
+where the projection has it wait; a store that is away is tried
 again for as long as it takes.
 """
 
@@ -21,8 +22,18 @@ from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
 from events.registry import REGISTRY
 from projections.batches import Batch
-from projections.declaration import Change, Projection
-from projections.ports import Builds, DeadLetters, Move, PositionMoved, Sink, Step, StoreUnavailable
+from projections.declaration import AfterPoison, Change, Projection
+from projections.parking import Parked, ParkedKeys
+from projections.ports import (
+    Builds,
+    DeadLetters,
+    Move,
+    Parking,
+    PositionMoved,
+    Sink,
+    Step,
+    StoreUnavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +89,7 @@ class Runner:
         builds: Builds,
         keys: KeyRing,
         dead_letters: DeadLetters,
+        parking: Parking,
         dead_letter_cap: float,
     ) -> None:
         self.name = name
@@ -88,6 +100,7 @@ class Runner:
         self._sink = sink
         self._keys = keys
         self._dead_letters = dead_letters
+        self._parked = ParkedKeys(parking)
         self._cap = dead_letter_cap
         self._share = _Share()
         self._positions: dict[tuple[str, TopicPartition], int] = {}
@@ -139,6 +152,7 @@ class Runner:
 
     async def _assign(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         stored = await self._patiently(self._sink.positions, self.projections)
+        await self._patiently(self._parked.load, self.projections)
         starts = {}
         for source in sources:
             for projection in self._readers(source):
@@ -225,7 +239,7 @@ class Runner:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever the store refuses
                     for record in records:
-                        await self._bury(record, move.projection.name, error)
+                        await self._bury_for(move.projection, record, error)
                     self._check_cap(len(records), len(records))
                     nothing = [Step(step.source, [replace(move, changes=())])]
                     await self._patiently(self._sink.apply, nothing)
@@ -246,22 +260,24 @@ class Runner:
         self.applied += len(fresh)
         return [Step(source, [move for move in moves if move.after > move.before])]
 
-    async def _decode(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, Recorded]]:
+    async def _decode(
+        self, records: Sequence[LogRecord]
+    ) -> list[tuple[LogRecord, Sequence[Recorded]]]:
         """Decode what any projection reads; the rest is passed over unseen."""
         wanted = [record for record in records if record.headers.get("ce_type") in self._wanted]
         personal = [record for record in wanted if PERSONS_HEADER in record.headers]
         persons = {person for record in personal for person in record.persons()}
         await self._patiently(self._keys.load, persons)
-        decoded = []
+        decoded: list[tuple[LogRecord, Sequence[Recorded]]] = []
         dead = 0
         for record in wanted:
             try:
                 found = decode_all_lazily(record, self._keys)
             except LogError as error:
                 dead += 1
-                await self._bury(record, self.name, error)
+                await self._bury_undecoded(record, error)
             else:
-                decoded += [(record, recorded) for recorded in found]
+                decoded.append((record, found))
         self._check_cap(len(records), dead)
         return decoded
 
@@ -269,26 +285,60 @@ class Runner:
         self,
         projection: Projection,
         batch: Batch,
-        decoded: Sequence[tuple[LogRecord, Recorded]],
+        decoded: Sequence[tuple[LogRecord, Sequence[Recorded]]],
     ) -> Move:
         before = self._positions.get((projection.name, batch.source), 0)
         handled = frozenset(projection.events)
+        waiting = self._parked.since
         changes: list[Change] = []
         dead = 0
-        for record, recorded in decoded:
-            if record.offset < before or type(recorded.event) not in handled:
+        for record, found in decoded:
+            if record.offset < before:
                 continue
+            # Of a record that fails half-way, nothing is applied.
+            whole = len(changes)
             try:
-                # A list first: of an event that fails half-way, nothing is applied.
-                changes += [*projection.evolve(recorded)]
+                for recorded in found:
+                    if type(recorded.event) in handled:
+                        if waiting:
+                            self._parked.check(projection, record)
+                        changes += projection.evolve(recorded)
             except Exception as error:  # noqa: BLE001 - whatever a read model chokes on
-                dead += 1
-                await self._bury(record, projection.name, error)
+                del changes[whole:]
+                dead += not isinstance(error, Parked)
+                await self._bury_for(projection, record, error)
         self._check_cap(len(decoded), dead)
         return Move(projection, before, max(before, batch.ends), changes)
 
-    async def _bury(self, record: LogRecord, reader: str, error: BaseException) -> None:
-        log.error(
+    async def _bury_for(
+        self, projection: Projection, record: LogRecord, error: BaseException
+    ) -> None:
+        """Put a record aside for one projection, and have its key wait if that is the policy."""
+        parking = [projection] if projection.after_poison is AfterPoison.PARK else []
+        await self._bury(record, projection.name, error, parking)
+
+    async def _bury_undecoded(self, record: LogRecord, error: BaseException) -> None:
+        """Put a record aside for all projections; the key waits for those that want it to."""
+        name = record.headers.get("ce_type")
+        parking = [
+            projection
+            for projection in self._readers(record.source)
+            if projection.after_poison is AfterPoison.PARK
+            and name in _wanted([projection])
+            and record.offset >= self._positions.get((projection.name, record.source), 0)
+        ]
+        await self._bury(record, self.name, error, parking)
+
+    async def _bury(
+        self,
+        record: LogRecord,
+        reader: str,
+        error: BaseException,
+        parking: Sequence[Projection],
+    ) -> None:
+        # That a record waits is no news: the one that it waits for was told of.
+        tell = log.debug if isinstance(error, Parked) else log.error
+        tell(
             "dead_letter",
             reader=reader,
             topic=record.source.topic,
@@ -296,7 +346,11 @@ class Runner:
             offset=record.offset,
             reason=reason_of(record, error),
         )
-        await self._patiently(self._dead_letters.put, record, reader, error)
+        # Before the letter: a key that waits with no letter yet is met again, the position stays.
+        for projection in parking:
+            await self._patiently(self._parked.park, projection, record)
+        names = [projection.name for projection in parking]
+        await self._patiently(self._dead_letters.put, record, reader, error, names)
 
     def _check_cap(self, read: int, dead: int) -> None:
         share = self._share.count(read, dead)

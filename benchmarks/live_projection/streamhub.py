@@ -11,6 +11,7 @@ from benchmarks.live_projection.stopwatch import Stopwatch
 from events.base import Recorded
 from events.engagement import VideoViewed
 from infra.collector import relieve_collector
+from infra.dead_letters.parking import PostgresParking
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.postgres.database import migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
@@ -67,6 +68,7 @@ async def project(place: Place, stopwatch: Stopwatch) -> None:
         builds=ChosenBuilds(),
         keys=PostgresKeyRing(pool, _MASTER_KEY),
         dead_letters=KafkaDeadLetters(place.kafka),
+        parking=PostgresParking(pool, place.kafka),
         dead_letter_cap=Settings().dead_letter_cap,
     )
     runner.stopwatch = stopwatch

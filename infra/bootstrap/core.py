@@ -7,13 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from infra.clickhouse.sink import ClickHouseSink
+from infra.dead_letters.parking import PostgresParking
 from infra.key_wrapping import KeyWrapper, LocalMasterKey
 from infra.opensearch.sink import OpenSearchSink
 from infra.places import Places, find_places
 from infra.postgres.builds import PostgresBuilds
 from infra.postgres.database import Pool, migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
-from infra.postgres.sink import PostgresSink
+from infra.postgres.sink import PostgresSink, store_errors
 from infra.redis.sink import RedisSink
 from infra.s3.storage import S3Storage
 from infra.settings import Settings
@@ -32,14 +33,21 @@ class Core:
     storage: S3Storage
     sinks: Sequence[Sink]
     builds: PostgresBuilds
+    parking: PostgresParking
 
 
 @asynccontextmanager
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
-    """Connect to the stores; everything is closed in reverse order at the end."""
+    """Connect to the stores; everything is closed in reverse order at the end.
+
+    Raises:
+        ServerMissing: a server was neither configured nor started.
+        StoreUnavailable: Postgres, which is asked at once, does not answer.
+    """
     places = find_places(settings)
     async with AsyncExitStack() as stack:
-        pool = await open_pool(places.postgres)
+        async with store_errors():
+            pool = await open_pool(places.postgres)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         sinks: list[Sink] = [
@@ -61,4 +69,5 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             storage=S3Storage(places.s3, settings.s3_public_url),
             sinks=sinks,
             builds=PostgresBuilds(pool),
+            parking=PostgresParking(pool, places.kafka),
         )

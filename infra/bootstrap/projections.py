@@ -18,5 +18,6 @@ def runner(core: Core, sink: Sink, dead_letters: KafkaDeadLetters) -> Runner:
         builds=core.builds,
         keys=core.keys,
         dead_letters=dead_letters,
+        parking=core.parking,
         dead_letter_cap=core.settings.dead_letter_cap,
     )

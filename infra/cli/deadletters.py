@@ -2,52 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from events import clock
 from infra.cli.console import JsonOption, complain, out, print_json, run
-from infra.logs import configure_logs
+from infra.cli.option_groups import takes
 from infra.settings import Settings
 
 if TYPE_CHECKING:
     from events.deadletters import DeadLetter
-    from infra.dead_letters.desk import Choice
-    from infra.dead_letters.topic import Filters
+    from infra.dead_letters.deciding import Desk, Result
+    from infra.dead_letters.topic import Filters, LetterTopic
 
 app = typer.Typer(no_args_is_help=True)
 
-
-@app.callback()
-def _logs() -> None:
-    """Keep logs out of what is printed."""
-    configure_logs("deadletters", "warning")
-
-
 _SHOWN_CHARACTERS = 80
 
+Choice = Callable[["LetterTopic"], Sequence["DeadLetter"]]
+
 Ids = Annotated[list[str] | None, typer.Argument(help="Letters, such as 0:17.")]
-Reader = Annotated[str, typer.Option(help="A projection, a reaction, commands, projections-STORE.")]
-Topic = Annotated[str, typer.Option(help="The topic that the record stands in.")]
-Type = Annotated[str, typer.Option("--type", help="Stored name, with or without version.")]
-Key = Annotated[str, typer.Option(help="The record's key.")]
-Since = Annotated[str, typer.Option(help="Buried since then: RFC 3339, or 30m, 2h, 7d ago.")]
-Error = Annotated[str, typer.Option(help="A part of the reason.")]
-State = Annotated[str, typer.Option(help="open, retried, discarded or all.")]
+
+
+class State(StrEnum):
+    """Which letters are listed."""
+
+    OPEN = "open"
+    RETRIED = "retried"
+    DISCARDED = "discarded"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """Options that say which letters are meant; they combine."""
+
+    reader: Annotated[
+        str, typer.Option(help="A projection, a reaction, commands, projections-STORE.")
+    ] = ""
+    topic: Annotated[str, typer.Option(help="The topic that the record stands in.")] = ""
+    type: Annotated[str, typer.Option(help="Stored name, with or without version.")] = ""
+    key: Annotated[str, typer.Option(help="The record's key.")] = ""
+    since: Annotated[str, typer.Option(help="Buried since: RFC 3339, or 30m, 2h, 7d ago.")] = ""
+    error: Annotated[str, typer.Option(help="A part of the reason.")] = ""
+
+    def filters(self, state: State = State.OPEN) -> Filters:
+        """Return what letters are held against."""
+        from events.errors import Invalid
+        from infra.dead_letters.showing import filters_of
+
+        try:
+            return filters_of({**asdict(self), "state": state})
+        except Invalid as error:
+            raise typer.BadParameter(error.details[0].message) from None
+
+    def choice(self, letters: Sequence[str] | None) -> Choice:
+        """Return how letters are chosen: by id, or by filters of which there must be one."""
+        filters = self.filters()
+        if letters:
+            return lambda topic: topic.named(letters)
+        if not filters.narrows:
+            raise typer.BadParameter("name letters, or filter them")
+        return lambda topic: list(topic.chosen(filters))
+
+
+takes_meant = takes(Meant, "meant")
 
 
 @app.command("list")
+@takes_meant
 def deadletters_list(
-    reader: Reader = "",
-    topic: Topic = "",
-    type_: Type = "",
-    key: Key = "",
-    since: Since = "",
-    error: Error = "",
-    state: State = "open",
+    meant: Meant,
+    state: Annotated[State, typer.Option(help="What became of them.")] = State.OPEN,
     limit: Annotated[int, typer.Option(min=1, help="Show so many at most.")] = 100,
     json: JsonOption = False,
 ) -> None:
@@ -55,14 +86,14 @@ def deadletters_list(
 
     Example: streamhub deadletters list --reader watch_page --since 2h
     """
-    from infra.dead_letters.desk import as_data
+    from infra.dead_letters.showing import as_data
 
-    filters = _filters(reader, topic, type_, key, since, error, state)
-    letters = run(_read(lambda desk: list(desk.chosen(filters))))
+    filters = meant.filters(state)
+    letters = run(_read(lambda topic: list(topic.chosen(filters))))
     if json:
         print_json([as_data(letter) for letter in letters[:limit]])
         return
-    table = Table("letter", "state", "reader", "record", "type", "buried", "reason")
+    table = Table("letter", "state", "reader", "record", "type", "buried", "key waits", "reason")
     for letter in letters[:limit]:
         source = letter.record.source
         table.add_row(
@@ -72,10 +103,11 @@ def deadletters_list(
             f"{source.topic}/{source.partition}/{letter.record.offset}",
             letter.type,
             clock.to_text(letter.time),
+            ", ".join(sorted(letter.parked)),
             letter.reason[:_SHOWN_CHARACTERS],
         )
     out.print(table)
-    out.print(f"{min(limit, len(letters))} of {len(letters)}")
+    out.print(f"{min(limit, len(letters))} of {len(letters)}; {_waiting(letters)} keys wait")
 
 
 @app.command("show")
@@ -87,9 +119,9 @@ def deadletters_show(
 
     Example: streamhub deadletters show 0:17
     """
-    from infra.dead_letters.desk import in_full
+    from infra.dead_letters.showing import in_full
 
-    [found] = run(_read(lambda desk: desk.named([letter])))
+    [found] = run(_read(lambda topic: topic.named([letter])))
     if json:
         print_json(in_full(found))
         return
@@ -100,71 +132,41 @@ def deadletters_show(
 
 
 @app.command("retry")
-def deadletters_retry(
-    letters: Ids = None,
-    reader: Reader = "",
-    topic: Topic = "",
-    type_: Type = "",
-    key: Key = "",
-    since: Since = "",
-    error: Error = "",
-    json: JsonOption = False,
-) -> None:
+@takes_meant
+def deadletters_retry(meant: Meant, letters: Ids = None, json: JsonOption = False) -> None:
     """Apply dead letters again, each once, oldest first; exit code 1 if one fails again.
+
+    What waits behind them, because its key was parked, is applied as well, in order.
 
     Example: streamhub deadletters retry --reader watch_page
     """
-    from infra.dead_letters.desk import retry
-
-    chosen = _choice(letters, _filters(reader, topic, type_, key, since, error, "open"))
-    results = run(retry(Settings(), chosen))
-    _report(results, json=json)
+    choose = meant.choice(letters)
+    _report(run(_decide(lambda desk, topic: desk.retry(choose(topic)))), json=json)
 
 
 @app.command("discard")
+@takes_meant
 def deadletters_discard(
+    meant: Meant,
     because: Annotated[str, typer.Option("--because", help="Why; it is kept.")],
     letters: Ids = None,
-    reader: Reader = "",
-    topic: Topic = "",
-    type_: Type = "",
-    key: Key = "",
-    since: Since = "",
-    error: Error = "",
     json: JsonOption = False,
 ) -> None:
     """Decide that dead letters are never applied; they stay in the topic.
 
+    What waits behind them goes on waiting, until it is retried or discarded itself.
+
     Example: streamhub deadletters discard 0:17 --because "a test of ours"
     """
-    from infra.dead_letters.desk import discard
-    from infra.places import find_places
-
-    chosen = _choice(letters, _filters(reader, topic, type_, key, since, error, "open"))
-    results = run(discard(find_places(Settings()).kafka, chosen, because))
-    _report(results, json=json)
+    choose = meant.choice(letters)
+    _report(run(_decide(lambda desk, topic: desk.discard(choose(topic), because))), json=json)
 
 
-def _filters(
-    reader: str, topic: str, type_: str, key: str, since: str, error: str, state: str
-) -> Filters:
-    from events.errors import Invalid
-    from infra.dead_letters.desk import filters_of
+def _waiting(letters: Sequence[DeadLetter]) -> int:
+    """Return how many keys wait because of these letters."""
+    from infra.dead_letters.topic import WaitingKey
 
-    said = {"reader": reader, "topic": topic, "type": type_, "key": key, "error": error}
-    try:
-        return filters_of({**said, "since": since, "state": state})
-    except Invalid as error_:
-        raise typer.BadParameter(error_.details[0].message) from None
-
-
-def _choice(letters: Sequence[str] | None, filters: Filters) -> Choice:
-    """Return how letters are chosen: by id, or by filters of which there must be one."""
-    if letters:
-        return lambda desk: desk.named(letters)
-    if not filters.narrows:
-        raise typer.BadParameter("name letters, or filter them")
-    return lambda desk: list(desk.chosen(filters))
+    return len({key for letter in letters for key in WaitingKey.all_of(letter)})
 
 
 async def _read(choose: Choice) -> Sequence[DeadLetter]:
@@ -174,16 +176,28 @@ async def _read(choose: Choice) -> Sequence[DeadLetter]:
     return choose(await read_letters(find_places(Settings()).kafka))
 
 
-def _report(results: Sequence[dict[str, Any]], *, json: bool) -> None:
-    failed = [result for result in results if result["error"]]
+async def _decide(
+    decide: Callable[[Desk, LetterTopic], Awaitable[Sequence[Result]]],
+) -> Sequence[Result]:
+    from infra.bootstrap.core import open_core
+    from infra.dead_letters.deciding import Desk
+    from infra.dead_letters.topic import open_letters
+
+    async with open_core(Settings()) as core, open_letters(core.places.kafka) as topic:
+        return await decide(Desk(core, topic), topic)
+
+
+def _report(results: Sequence[Result], *, json: bool) -> None:
+    failed = [result for result in results if result.error]
     if json:
-        print_json(results)
+        print_json([result.as_data() for result in results])
     else:
         for result in results:
-            if not result["error"]:
-                out.print(f"{result['letter']} {result['state']}: {result['result']}", markup=False)
+            if not result.error:
+                told = f": {result.told}" if result.told else ""
+                out.print(f"{result.what} {result.state}{told}", markup=False, highlight=False)
         out.print(f"{len(results) - len(failed)} of {len(results)}")
     for result in failed:
-        complain(f"{result['letter']}: {result['error']}")
+        complain(f"{result.what}: {result.error}")
     if failed:
         raise typer.Exit(1)

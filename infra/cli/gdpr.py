@@ -9,20 +9,12 @@ import typer
 from rich.table import Table
 
 from infra.cli.console import JsonOption, out, print_json, run
-from infra.logs import configure_logs
 from infra.settings import Settings
 
 if TYPE_CHECKING:
     from infra.gdpr.erasure import Erasure
 
 app = typer.Typer(no_args_is_help=True)
-
-
-@app.callback()
-def _logs() -> None:
-    """Keep logs out of what is printed."""
-    configure_logs("gdpr", "warning")
-
 
 User = Annotated[str, typer.Argument(help="Id, email or username.")]
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -318,6 +319,9 @@ def log_replay(
     ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on for ever.")] = False,
     decrypt: DecryptOption = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="The count as JSON, on the error output as well.")
+    ] = False,
 ) -> None:
     """Give events to a topic of yours, or to a command; nothing in StreamHub acts on them.
 
@@ -346,4 +350,5 @@ def log_replay(
             bootstrap, selection, receiver, pace, follow=follow, bookmark=bookmark
         )
     # The output is the command's.
-    typer.echo(f"{given} records replayed", err=True)
+    count = orjson.dumps({"records": given}).decode() if json else f"{given} records replayed"
+    typer.echo(count, err=True)

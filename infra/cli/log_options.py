@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from infra.cli.option_groups import takes
 
 if TYPE_CHECKING:
     from infra.log_tools.selection import Selection
@@ -89,28 +88,4 @@ class Which:
         return bool(self.since) or self.from_offset is not None or self.from_end
 
 
-def takes_which(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of ``Which`` beside its own; it gets them as ``which``."""
-    hints = get_type_hints(command, include_extras=True)
-    shared = get_type_hints(Which, include_extras=True)
-    names = [each.name for each in fields(Which)]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    own = [
-        parameter.replace(annotation=hints[name], kind=keyword)
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name != "which"
-    ]
-    added = [
-        inspect.Parameter(each.name, keyword, default=each.default, annotation=shared[each.name])
-        for each in fields(Which)
-    ]
-
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        which = Which(**{name: given.pop(name) for name in names})
-        command(which=which, **given)
-
-    parameters = [*own, *added]
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
-    return with_options
+takes_which = takes(Which, "which")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -11,6 +12,22 @@ from events.errors import StreamHubError
 from infra.cli import deadletters, gdpr, log, projections, running, schemas, servers, topics, users
 from infra.cli.console import complain
 from infra.logs import configure_logs
+
+#: Whose errors tell of a server that is away or refuses us.
+_CLIENTS = frozenset(
+    {
+        "aiokafka",
+        "asyncpg",
+        "clickhouse_connect",
+        "confluent_kafka",
+        "httpcore",
+        "httpx",
+        "minio",
+        "opensearchpy",
+        "redis",
+        "urllib3",
+    }
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +48,8 @@ app.add_typer(gdpr.app, name="gdpr", help="What is held of a person.")
 
 def main() -> None:
     """Run a command; what goes wrong is one line and exit code 1, wrong usage is 2."""
-    configure_logs("streamhub", "warning")
+    # What libraries say of a server that is away, our one line says too.
+    configure_logs("streamhub", "warning", logging.CRITICAL)
     try:
         app()
     except ValidationError as error:
@@ -42,3 +60,21 @@ def main() -> None:
     except StreamHubError as error:
         complain(f"{error.code}: {error.message}")
         sys.exit(1)
+    except Exception as error:
+        if not _is_of_a_server(error):
+            raise
+        complain(_sentence(error))
+        sys.exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    """Return in one line what failed us."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"FILE: {error.filename}: {error.strerror}"
+    return f"UNAVAILABLE: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _is_of_a_server(error: Exception) -> bool:
+    """Tell whether a server, a file or the network failed us, rather than our own code."""
+    origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, OSError) or bool(origins & _CLIENTS)

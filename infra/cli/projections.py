@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from infra.cli.console import JsonOption, out, print_json, run
+from infra.cli.running import MaxRate
 from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -49,11 +50,13 @@ def projections_list(json: JsonOption = False) -> None:
 def projections_status(json: JsonOption = False) -> None:
     """Show how far each projection is behind the log, in records and in seconds.
 
+    `keys that wait` are those of which a record could not be digested: see `deadletters list`.
+
     Example: streamhub projections status --json
     """
     from infra.everything import measure_lag
 
-    lags = run(measure_lag(Settings()))
+    lags, parked = run(measure_lag(Settings()))
     if json:
         print_json(
             [
@@ -65,12 +68,15 @@ def projections_status(json: JsonOption = False) -> None:
                     "end": lag.end,
                     "lagEvents": lag.events,
                     "lagSeconds": round(lag.seconds, 3),
+                    "parkedKeys": parked.get((lag.projection, lag.source), 0),
                 }
                 for lag in lags
             ]
         )
         return
-    table = Table("projection", "partitions", "applied", "lag (records)", "lag (seconds)")
+    table = Table(
+        "projection", "partitions", "applied", "lag (records)", "lag (seconds)", "keys that wait"
+    )
     for projection in dict.fromkeys(lag.projection for lag in lags):
         mine = [lag for lag in lags if lag.projection == projection]
         table.add_row(
@@ -79,6 +85,7 @@ def projections_status(json: JsonOption = False) -> None:
             str(sum(lag.position for lag in mine)),
             str(sum(lag.events for lag in mine)),
             f"{max((lag.seconds for lag in mine), default=0.0):.1f}",
+            str(sum(parked.get((projection, lag.source), 0) for lag in mine)),
         )
     out.print(table)
 
@@ -111,7 +118,7 @@ def projections_builds(json: JsonOption = False) -> None:
 @app.command("rebuild")
 def projections_rebuild(
     names: Names,
-    max_rate: Annotated[float, typer.Option(help="Records a second at most; 0 for any.")] = 0.0,
+    max_rate: MaxRate = 0.0,
     fresh: Annotated[bool, typer.Option(help="Begin anew where a build was interrupted.")] = False,
     verify: Annotated[bool, typer.Option(help="Compare with the live build first.")] = True,
     switch: Annotated[bool, typer.Option(help="Let readers see the new build at the end.")] = True,
@@ -157,49 +164,52 @@ def projections_verify(names: Names, json: JsonOption = False) -> None:
 
 
 @app.command("cancel")
-def projections_cancel(names: Names) -> None:
+def projections_cancel(names: Names, json: JsonOption = False) -> None:
     """Remove builds that are in the making.
 
     Example: streamhub projections cancel comments
     """
-    from infra.rebuild.operations import remove
-
-    out.print(f"removed {run(remove(Settings(), names, 'building'))} builds")
+    _remove(names, "building", json=json)
 
 
 @app.command("prune")
-def projections_prune(names: Names) -> None:
+def projections_prune(names: Names, json: JsonOption = False) -> None:
     """Remove builds that were kept for a return to them.
 
     Example: streamhub projections prune all
     """
+    _remove(names, "kept", json=json)
+
+
+def _remove(names: list[str], state: str, *, json: bool) -> None:
     from infra.rebuild.operations import remove
 
-    out.print(f"removed {run(remove(Settings(), names, 'kept'))} builds")
+    removed = run(remove(Settings(), names, state))
+    print_json({"removed": removed}) if json else out.print(f"removed {removed} builds")
 
 
 @app.command("pause")
-def projections_pause(names: Names) -> None:
+def projections_pause(names: Names, json: JsonOption = False) -> None:
     """Have nobody apply events to projections until they are resumed; readers see them as they are.
 
     Example: streamhub projections pause trending
     """
     from infra.rebuild.operations import pause
 
-    run(pause(Settings(), names))
-    out.print(f"paused: {', '.join(names)}")
+    paused = run(pause(Settings(), names))
+    print_json({"paused": paused}) if json else out.print(f"paused: {', '.join(paused)}")
 
 
 @app.command("resume")
-def projections_resume(names: Names) -> None:
+def projections_resume(names: Names, json: JsonOption = False) -> None:
     """Go on with paused projections, from where they were.
 
     Example: streamhub projections resume trending
     """
     from infra.rebuild.operations import resume
 
-    run(resume(Settings(), names))
-    out.print(f"resumed: {', '.join(names)}")
+    resumed = run(resume(Settings(), names))
+    print_json({"resumed": resumed}) if json else out.print(f"resumed: {', '.join(resumed)}")
 
 
 def _tell(results: list[dict[str, Any]], json: bool) -> None:

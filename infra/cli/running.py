@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from infra.cli.console import JsonOption, out, print_json, run, show_progress
 from infra.logs import configure_logs
@@ -14,23 +15,31 @@ from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
+Clip = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="A film of yours instead of a made one."),
+]
+MaxRate = Annotated[float, typer.Option(min=0.0, help="Records a second at most; 0 for any.")]
+
 
 @app.command()
 def up(
-    clip: Annotated[Path | None, typer.Option(help="A film of yours for the main job.")] = None,
+    clip: Clip = None,
     demo: Annotated[bool, typer.Option(help="Run the main job when all is up.")] = True,
+    json: JsonOption = False,
 ) -> None:
     """Start everything in the background, run the main job and show what each store holds.
 
     Example: streamhub up --clip film.mp4
     """
-    from infra.demo import run_demo
     from infra.everything import start_everything
 
     settings = Settings()
-    url = start_everything(settings, show_progress)
+    url = start_everything(settings, (lambda _server, _what: None) if json else show_progress)
     if demo:
-        run(run_demo(settings, url, clip, out))
+        _run_demo(settings, url, clip, json=json)
+    elif json:
+        print_json({"url": url})
 
 
 @app.command()
@@ -102,7 +111,7 @@ def worker(
 
 @app.command()
 def deploy(
-    max_rate: Annotated[float, typer.Option(help="Records a second at most; 0 for any.")] = 0.0,
+    max_rate: MaxRate = 0.0,
     json: JsonOption = False,
 ) -> None:
     """Build every read model whose declaration has a new version, and switch readers to it.
@@ -125,18 +134,26 @@ def deploy(
 
 @app.command()
 def demo(
-    clip: Annotated[
-        Path | None, typer.Option(help="A film of yours instead of a made one.")
-    ] = None,
+    clip: Clip = None,
     url: Annotated[str, typer.Option(help="Where the API answers.")] = "",
+    json: JsonOption = False,
 ) -> None:
     """Run the main job over HTTP and show what each store and the log then hold.
 
     Example: streamhub demo --clip film.mp4
     """
     from infra.app_processes import api_port
-    from infra.demo import run_demo
 
     settings = Settings()
     base = url or f"http://{settings.host}:{api_port(settings)}"
-    run(run_demo(settings, base, clip, out))
+    _run_demo(settings, base, clip, json=json)
+
+
+def _run_demo(settings: Settings, url: str, clip: Path | None, *, json: bool) -> None:
+    from infra.demo import DemoFailed, run_demo
+
+    outcome = run(run_demo(settings, url, clip, Console(quiet=True) if json else out))
+    if json:
+        print_json(outcome.as_data())
+    if not outcome.agrees:
+        raise DemoFailed("the stores do not agree")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.console import complain, out
+from infra.cli.console import JsonOption, complain, out, print_json
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -16,6 +16,7 @@ def schemas_check(
     against: Annotated[
         str, typer.Option(help="A git revision whose published schemas must still hold.")
     ] = "",
+    json: JsonOption = False,
 ) -> None:
     """Check that the published schemas match the events and that no change breaks readers.
 
@@ -27,15 +28,18 @@ def schemas_check(
     problems = [*publish.check(), *asyncapi.check()]
     if against:
         problems += check_against(against)
+    if json:
+        print_json({"ok": not problems, "problems": problems})
     for problem in problems:
         complain(problem)
     if problems:
         raise typer.Exit(1)
-    out.print("the schemas are as published")
+    if not json:
+        out.print("the schemas are as published")
 
 
 @app.command("write")
-def schemas_write() -> None:
+def schemas_write(json: JsonOption = False) -> None:
     """Write the schemas of new events, and the AsyncAPI document; promises are never changed.
 
     Example: streamhub schemas write
@@ -44,7 +48,10 @@ def schemas_write() -> None:
 
     written = publish.write()
     documents = asyncapi.write()
-    out.print(f"{len(written)} schemas and {len(documents)} AsyncAPI document written")
+    if json:
+        print_json({"schemas": written, "asyncapi": documents})
+        return
+    out.print(f"{len(written)} schemas and {len(documents)} AsyncAPI documents written")
 
 
 @app.command("asyncapi")

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from infra.cli import running
-from infra.cli.console import JsonOption, out, print_json, show_progress
+from infra.cli.console import JsonOption, complain, out, print_json, show_progress
 from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -58,5 +58,7 @@ def infra_status(json: JsonOption = False) -> None:
                 s.detail,
             )
         out.print(table)
-    if not statuses or any(s.state != "ready" for s in statuses):
+    away = [s.name for s in statuses if s.state != "ready"]
+    if away or not statuses:
+        complain(f"not ready: {', '.join(away)}" if away else "no server was started here")
         raise typer.Exit(1)

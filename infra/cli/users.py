@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.console import out, run
+from infra.cli.console import JsonOption, out, print_json, run
 from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 def users_set_role(
     email: Annotated[str, typer.Argument(help="Whose role.")],
     role: Annotated[str, typer.Argument(help="viewer, creator or admin")],
+    json: JsonOption = False,
 ) -> None:
     """Give an account another role; it holds from the next sign-in on.
 
@@ -29,4 +30,5 @@ def users_set_role(
     except ValueError:
         raise typer.BadParameter(f"'{role}' is not one of {', '.join(Role)}") from None
     run(set_role(Settings(), email, wanted))
-    out.print(f"{email} is {wanted}")
+    done = {"email": email, "role": wanted}
+    print_json(done) if json else out.print(f"{email} is {wanted}", highlight=False)

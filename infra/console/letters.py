@@ -15,8 +15,9 @@ from events.errors import Invalid
 from infra.console.parts import ConsoleParts, Parts
 from infra.console.rendering import page, seen
 from infra.console.session import Admin, AnAdmin, Form, FromHere, said
-from infra.dead_letters import desk
-from infra.dead_letters.topic import read_letters
+from infra.dead_letters import showing
+from infra.dead_letters.deciding import Desk
+from infra.dead_letters.topic import open_letters, read_letters
 from infra.postgres.operator_tasks import Task
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ async def found(
     given = {name: request.query_params.get(name, "").strip()[:200] for name in _FILTERS}
     problem, letters = "", []
     try:
-        filters = desk.filters_of(given)
+        filters = showing.filters_of(given)
         topic = await read_letters(parts.kafka)
         letters = sorted(topic.chosen(filters), key=lambda letter: letter.time, reverse=True)
     except Invalid as error:
@@ -52,11 +53,11 @@ async def found(
         "admin": admin.id,
         "section": "letters",
         "given": given,
-        "states": [*LetterState, desk.ALL],
+        "states": [*LetterState, showing.ALL],
         "problem": problem,
         "total": len(letters),
         "letters": [
-            desk.as_data(letter) for letter in letters[(at - 1) * PAGE_LETTERS :][:PAGE_LETTERS]
+            showing.as_data(letter) for letter in letters[(at - 1) * PAGE_LETTERS :][:PAGE_LETTERS]
         ],
         "page": at,
         "pages": pages,
@@ -73,7 +74,7 @@ async def one(letter_id: str, parts: Parts, admin: AnAdmin) -> Response:
     context = {
         "admin": admin.id,
         "section": "letters",
-        "letter": desk.in_full(letter),
+        "letter": showing.in_full(letter),
         "tasks": [t for t in await _tasks(parts) if letter_id in t.subject.split()],
     }
     return page("letter.html", context)
@@ -100,8 +101,9 @@ async def discard(parts: Parts, admin: AnAdmin, form: Form) -> Response:
     ids, because = await _chosen(parts, form), said(form, "because")
     if not 0 < len(because) <= _REASON_CHARACTERS:
         raise Invalid.field("reason", f"say why, in up to {_REASON_CHARACTERS} characters")
-    results = await desk.discard(parts.kafka, lambda letters: letters.named(ids), because)
-    told = "; ".join(f"{row['letter']}: {row['error'] or row['state']}" for row in results)
+    async with open_letters(parts.kafka) as letters:
+        results = await Desk(parts.core, letters).discard(letters.named(ids), because)
+    told = "; ".join(f"{result.what}: {result.error or result.state}" for result in results)
     await _noted(parts, admin, ids, f"{told}. Reason: {because}")
     return _back(ids)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError
 
@@ -21,6 +22,7 @@ from events.deadletters import (
     decision_record,
 )
 from events.errors import NotFound, Unavailable
+from infra.kafka.appender import Appender
 from infra.kafka.replay import log_record, replay
 from schemas.catalogue import DEAD_LETTERS
 
@@ -64,12 +66,49 @@ class Filters:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingKey:
+    """A key of a partition that waits for a projection."""
+
+    projection: str
+    source: TopicPartition
+    key: str
+
+    @classmethod
+    def all_of(cls, letter: DeadLetter) -> list[WaitingKey]:
+        """Return what waits because of a letter."""
+        record = letter.record
+        return [cls(name, record.source, record.key) for name in sorted(letter.parked)]
+
+    def is_of(self, letter: DeadLetter) -> bool:
+        """Say whether it waits because of this letter, among others."""
+        record = letter.record
+        return (
+            self.projection in letter.parked
+            and record.key == self.key
+            and record.source == self.source
+        )
+
+
 class LetterTopic:
     """All letters as they were when the topic was read, and the way to decide about them."""
 
-    def __init__(self, bootstrap: str, log: DeadLetterLog) -> None:
+    def __init__(self, bootstrap: str, log: DeadLetterLog | None = None) -> None:
         self._bootstrap = bootstrap
-        self._log = log
+        self._log = log or DeadLetterLog()
+        self._read_to: dict[TopicPartition, int] = {}
+        self._appender: Appender | None = None
+
+    async def refresh(self) -> None:
+        """Read on to the topic's present end.
+
+        Raises:
+            Unavailable: Kafka cannot be reached.
+        """
+        async for records in replay(self._bootstrap, [DEAD_LETTERS], starts=self._read_to):
+            for record in records:
+                self._log.take(record)
+                self._read_to[record.source] = record.offset + 1
 
     def chosen(self, filters: Filters) -> Iterator[DeadLetter]:
         """Yield the letters that filters admit, in the order of their records' places."""
@@ -92,22 +131,48 @@ class LetterTopic:
 
     def older_open(self, letter: DeadLetter) -> DeadLetter | None:
         """Return an open letter of the same reader and key that must come first, if any."""
-        return next(
-            (
-                other
-                for other in self.chosen(Filters(reader=letter.reader, key=letter.record.key))
-                if other.record.source == letter.record.source
-                and other.record.offset < letter.record.offset
-            ),
-            None,
-        )
+        offset = letter.record.offset
+        # What is cheap is asked first: a key may have thousands of letters.
+        older = [
+            other
+            for other in self._open_of(letter.record.key)
+            if other.record.offset < offset
+            and other.record.source == letter.record.source
+            and (other.reader == letter.reader or other.parked & letter.parked)
+        ]
+        return min(older, key=_place, default=None)
 
-    def never_applied(self, readers: frozenset[str]) -> frozenset[Origin]:
-        """Return the records that some readers buried and nobody has applied since."""
+    def waiting(self, key: WaitingKey) -> list[DeadLetter]:
+        """Return the open letters for which a key waits, oldest first."""
+        return sorted(filter(key.is_of, self._open_of(key.key)), key=_place)
+
+    def knows(self, key: WaitingKey, offset: int) -> bool:
+        """Say whether a letter of the key was written of the record at this offset."""
+        letters = self._log.of_key.get(key.key, ())
+        return any(letter.record.offset == offset and key.is_of(letter) for letter in letters)
+
+    def with_followers(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+        """Return letters together with those that wait behind them, in the order of places."""
+        found = {letter.id: letter for letter in letters}
+        first: dict[WaitingKey, int] = {}
+        for letter in found.values():
+            for key in WaitingKey.all_of(letter):
+                first[key] = min(letter.record.offset, first.get(key, letter.record.offset))
+        for key, offset in first.items():
+            found |= {each.id: each for each in self.waiting(key) if each.record.offset > offset}
+        return sorted(found.values(), key=_place)
+
+    def _open_of(self, key: str) -> Iterator[DeadLetter]:
+        letters = self._log.of_key.get(key, ())
+        return (letter for letter in letters if letter.state is LetterState.OPEN)
+
+    def never_applied(self, projection: str, store_reader: str, key: str) -> frozenset[Origin]:
+        """Return the records of a key that a projection missed and nobody has applied since."""
         return frozenset(
             letter.origin
-            for letter in self._log.letters.values()
-            if letter.reader in readers and letter.state is not LetterState.RETRIED
+            for letter in self._log.of_key.get(key, ())
+            if letter.state is not LetterState.RETRIED
+            and (letter.reader in {projection, store_reader} or projection in letter.parked)
         )
 
     async def decide(self, letter: DeadLetter, state: LetterState, because: str) -> None:
@@ -119,8 +184,23 @@ class LetterTopic:
         value, headers = decision_record(letter, state, because)
         partition = int(letter.id.partition(":")[0])
         place = TopicPartition(DEAD_LETTERS, partition)
-        await append(self._bootstrap, place, letter.record.key, value, headers)
+        await self.append(place, letter.record.key, value, headers)
         letter.state = state
+
+    async def append(self, place: TopicPartition, key: str, value: bytes, headers: Headers) -> None:
+        """Append a record to a partition, of this topic or the one that a letter came from.
+
+        Raises:
+            Unavailable: Kafka cannot be reached.
+        """
+        if self._appender is None:
+            self._appender = Appender(self._bootstrap)
+        await self._appender.append(place.topic, key, value, headers, place.partition)
+
+    async def close(self) -> None:
+        """Disconnect, if anything was appended."""
+        if self._appender is not None:
+            await self._appender.close()
 
 
 def _place(letter: DeadLetter) -> tuple[TopicPartition, int]:
@@ -128,40 +208,28 @@ def _place(letter: DeadLetter) -> tuple[TopicPartition, int]:
 
 
 async def read_letters(bootstrap: str) -> LetterTopic:
-    """Read the topic to its present end.
+    """Read the topic to its present end, only to look at it.
 
     Raises:
         Unavailable: Kafka cannot be reached.
     """
-    log = DeadLetterLog()
-    async for records in replay(bootstrap, [DEAD_LETTERS]):
-        for record in records:
-            log.take(record)
-    return LetterTopic(bootstrap, log)
+    letters = LetterTopic(bootstrap)
+    await letters.refresh()
+    return letters
 
 
-async def append(
-    bootstrap: str, place: TopicPartition, key: str, value: bytes, headers: Headers
-) -> None:
-    """Append one record to a partition.
+@asynccontextmanager
+async def open_letters(bootstrap: str) -> AsyncIterator[LetterTopic]:
+    """Read the topic to its present end, to decide about letters.
 
     Raises:
         Unavailable: Kafka cannot be reached.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    letters = await read_letters(bootstrap)
     try:
-        await producer.start()
-        await producer.send_and_wait(
-            place.topic,
-            value=value,
-            key=key.encode(),
-            partition=place.partition,
-            headers=headers,
-        )
-    except KafkaError as error:
-        raise Unavailable(f"Kafka cannot be written to: {error}") from error
+        yield letters
     finally:
-        await producer.stop()
+        await letters.close()
 
 
 async def records_between(

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 GIVE_UP_AFTER_S = 5.0
 _RETRY_AFTER_S = 2.0
 _POLL_S = 0.5
+#: What the client takes for "the partition of the key".
+_BY_KEY = -1
 
 
 class LogUnavailable(Unavailable):
@@ -51,8 +53,10 @@ class Appender:
         self._thread = threading.Thread(target=self._poll, name="appender", daemon=True)
         self._thread.start()
 
-    async def append(self, topic: str, key: str, value: bytes, headers: Headers) -> None:
-        """Append a record; returns when every replica has it.
+    async def append(
+        self, topic: str, key: str, value: bytes, headers: Headers, partition: int = _BY_KEY
+    ) -> None:
+        """Append a record to its key's partition or a given one; returns when all replicas have it.
 
         Raises:
             LogUnavailable: nobody acknowledged it in time, and nobody will.
@@ -63,9 +67,7 @@ class Appender:
             self._loop.call_soon_threadsafe(_settle, acknowledged, error)
 
         try:
-            self._producer.produce(
-                topic, value, key.encode(), headers=[*headers], on_delivery=heard
-            )
+            self._producer.produce(topic, value, key.encode(), partition, heard, headers=[*headers])
         except (BufferError, KafkaException) as error:
             raise _unavailable() from error
         await acknowledged

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from events.codec import LogRecord
 from events.deadletters import dead_letter_headers
 from infra.kafka.appender import Appender, LogUnavailable
@@ -16,10 +18,12 @@ class KafkaDeadLetters:
         self._bootstrap = bootstrap
         self._appender: Appender | None = None
 
-    async def put(self, record: LogRecord, reader: str, error: BaseException) -> None:
+    async def put(
+        self, record: LogRecord, reader: str, error: BaseException, parked: Sequence[str] = ()
+    ) -> None:
         if self._appender is None:
             self._appender = Appender(self._bootstrap)
-        headers = dead_letter_headers(record, reader, error)
+        headers = dead_letter_headers(record, reader, error, parked)
         try:
             await self._appender.append(DEAD_LETTERS, record.key, record.value, headers)
         except LogUnavailable as failure:

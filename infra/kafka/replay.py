@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,11 +14,14 @@ from events.errors import Unavailable
 
 
 async def replay(
-    bootstrap: str, topics: Sequence[str], since_ms: int = 0
+    bootstrap: str,
+    topics: Sequence[str],
+    since_ms: int = 0,
+    starts: Mapping[base.TopicPartition, int] | None = None,
 ) -> AsyncIterator[Sequence[LogRecord]]:
     """Yield the committed records of topics from a time (ms since 1970) to their present end.
 
-    Records of one partition come in order.
+    Records of one partition come in order. ``starts`` are offsets to begin at instead.
 
     Raises:
         Unavailable: Kafka cannot be reached.
@@ -37,10 +40,12 @@ async def replay(
             for number in consumer.partitions_for_topic(topic) or ()
         ]
         ends = await consumer.end_offsets(partitions)
-        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+        times = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
         for partition in partitions:
-            found = starts[partition]
-            consumer.seek(partition, found.offset if found else ends[partition])
+            found = times[partition]
+            begin = found.offset if found else ends[partition]
+            place = base.TopicPartition(partition.topic, partition.partition)
+            consumer.seek(partition, (starts or {}).get(place, begin))
         while any([await consumer.position(p) < ends[p] for p in partitions]):
             fetched = await consumer.getmany(timeout_ms=200)
             for partition, records in fetched.items():

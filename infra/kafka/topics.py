@@ -12,7 +12,9 @@ from confluent_kafka.cimpl import NewTopic
 from events.errors import StreamHubError, Unavailable
 from schemas.catalogue import Topic, topics
 
+#: A topic takes longer to be made than the list of them to be read.
 _TIMEOUT_S = 30.0
+_LOOK_TIMEOUT_S = 10.0
 
 
 class TopicMismatch(StreamHubError):
@@ -42,9 +44,9 @@ async def apply_topics(installation: Installation) -> list[str]:
 
 
 def _apply(installation: Installation) -> list[str]:
-    admin = AdminClient({"bootstrap.servers": installation.bootstrap})
+    admin = AdminClient({"bootstrap.servers": installation.bootstrap, "log_level": 0})
     try:
-        existing = admin.list_topics(timeout=_TIMEOUT_S).topics
+        existing = admin.list_topics(timeout=_LOOK_TIMEOUT_S).topics
     except KafkaException as error:
         raise Unavailable(f"Kafka cannot be reached: {error}") from error
     missing = []

@@ -181,15 +181,21 @@ class PostgresBuilds:
         return target, False
 
     async def forget(self, projection: Projection) -> None:
-        """Forget a build that readers do not see."""
-        async with store_errors():
-            await self._pool.execute(
+        """Forget a build that readers do not see, and which keys wait in it."""
+        async with store_errors(), self._pool.acquire() as connection, connection.transaction():
+            gone = await connection.execute(
                 "DELETE FROM projection_builds WHERE projection = $1 AND version = $2 "
                 "AND build = $3 AND state <> 'live'",
                 projection.name,
                 projection.version,
                 projection.build,
             )
+            if gone == "DELETE 1":
+                await connection.execute(
+                    "DELETE FROM parked_keys WHERE projection = $1 AND build = $2",
+                    projection.name,
+                    projection.tag,
+                )
 
     async def went_live(self, projection: Projection) -> None:
         """Note that readers see this build now; the former one is kept."""

@@ -171,18 +171,22 @@ async def remove(settings: Settings, names: Sequence[str], state: str) -> int:
         return await remove_builds(core, chosen(names), [BuildState(state)])
 
 
-async def pause(settings: Settings, names: Sequence[str]) -> None:
-    """Have nobody run projections."""
+async def pause(settings: Settings, names: Sequence[str]) -> list[str]:
+    """Have nobody run projections; return which."""
+    wanted = chosen(names)
     async with open_core(settings) as core:
-        for projection in chosen(names):
+        for projection in wanted:
             await core.builds.pause(projection)
+    return [projection.name for projection in wanted]
 
 
-async def resume(settings: Settings, names: Sequence[str]) -> None:
-    """Have projections run again."""
+async def resume(settings: Settings, names: Sequence[str]) -> list[str]:
+    """Have projections run again; return which."""
+    wanted = chosen(names)
     async with open_core(settings) as core:
-        for projection in chosen(names):
+        for projection in wanted:
             await core.builds.resume(projection)
+    return [projection.name for projection in wanted]
 
 
 async def _make(

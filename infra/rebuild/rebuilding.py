@@ -109,6 +109,7 @@ class Rebuild:
 
         Raises:
             BuildsDiffer: rows differ although both builds stand at the same offsets.
+            BuildParked: what a build lacks was retried or discarded for the live one meanwhile.
             ReadersBusy: live readers did not stand still.
         """
         found: dict[str, Comparison] = {}
@@ -128,6 +129,7 @@ class Rebuild:
                 found[name] = await comparison.again(sink, seen[name], self._target(name))
                 if found[name].differing:
                     raise BuildsDiffer(found[name].sentence(self._target(name)))
+            await self.core.parking.check(self.targets)
             for target in self.targets:
                 # In this order: live readers complete a switch that is cut short in between.
                 await self.core.builds.went_live(target)
@@ -201,6 +203,7 @@ class Rebuild:
                 builds=ChosenBuilds(),
                 keys=self.core.keys,
                 dead_letters=dead_letters,
+                parking=self.core.parking,
                 dead_letter_cap=self.core.settings.dead_letter_cap,
             )
             await runner.start()

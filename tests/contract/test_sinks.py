@@ -26,6 +26,7 @@ from tests.contract.link import Link
 from tests.contract.stores import Facts, Store
 from tests.unit.events.keys import MemoryKeyRing
 from tests.unit.events.known import ADA, BEN
+from tests.unit.projections.memory import MemoryParking
 
 DEADLINE_S = 30.0
 #: Crashes, and then a life that reads to the end.
@@ -189,8 +190,10 @@ async def test_a_store_that_is_away_is_unavailable_and_comes_back(
 class NoDeadLetters:
     """Implements ``projections.ports.DeadLetters`` where none may come."""
 
-    async def put(self, record: LogRecord, reader: str, error: BaseException) -> None:
-        raise AssertionError(f"{reader} refused {record}") from error
+    async def put(
+        self, record: LogRecord, reader: str, error: BaseException, parked: Sequence[str] = ()
+    ) -> None:
+        raise AssertionError(f"{reader} refused {record} {parked}") from error
 
 
 def runner(store: Store, sink: Sink, keys: MemoryKeyRing) -> Runner:
@@ -201,6 +204,7 @@ def runner(store: Store, sink: Sink, keys: MemoryKeyRing) -> Runner:
         builds=ChosenBuilds(),
         keys=keys,
         dead_letters=NoDeadLetters(),
+        parking=MemoryParking(),
         dead_letter_cap=1.0,
     )
 

@@ -15,7 +15,7 @@ from events import clock
 from events.base import TopicPartition
 from events.users import Role
 from infra.console.session import COOKIE
-from infra.dead_letters.topic import append
+from infra.dead_letters.topic import open_letters
 from projections.registry import PROJECTIONS
 from schemas.catalogue import topics
 from tests.support.api import Api, Person, register
@@ -327,7 +327,8 @@ async def test_a_letter_is_retried_and_discarded(console: Console, backstage: Ba
     """What fails again says why; what is discarded says why as well, and stays."""
     core, key = backstage.core, clock.new_id()
     place = TopicPartition("commands.follows", 0)
-    await append(core.places.kafka, place, key, b"no command", [("command_type", b"user.hug.v1")])
+    async with open_letters(core.places.kafka) as letters:
+        await letters.append(place, key, b"no command", [("command_type", b"user.hug.v1")])
 
     async def buried() -> str:
         page = await console.get("/letters", key=key)

@@ -13,12 +13,12 @@ from commands.engagement import ShareVideo
 from events import clock
 from events.base import TopicPartition
 from infra.dead_letters.retry import Applied, Retry
-from infra.dead_letters.topic import append, read_letters
+from infra.dead_letters.topic import read_letters
 from projections.comments import COMMENT_THREADS
 from projections.hot_counters import HOT_COUNTERS
 from tests.support.api import Person
 from tests.support.cli import cli
-from tests.support.log import check_log, read_log
+from tests.support.log import check_log, put_record, read_log
 from tests.support.positions import settled
 from tests.support.streamhub import StreamHub
 from tests.support.videos import Backstage
@@ -123,7 +123,7 @@ async def test_what_never_was_an_event_is_let_go(
     """It fails again, as long as it is tried; discarded it stays, and says why."""
     core, key = backstage.core, clock.new_id()
     place = TopicPartition("events.engagement", 1)
-    await append(core.places.kafka, place, key, b"no json", [("ce_type", b"video.liked.v1")])
+    await put_record(core.places.kafka, place, key, b"no json", [("ce_type", b"video.liked.v1")])
     await settled(core)
     found = await letters_of(streamhub, "--key", key)
     assert {letter["reader"] for letter in found} == {
@@ -172,7 +172,9 @@ async def test_a_command_is_put_back_and_judged_anew(
     """What is still no command is a dead letter again, and the first one is done with."""
     core, key = backstage.core, clock.new_id()
     place = TopicPartition("commands.follows", 0)
-    await append(core.places.kafka, place, key, b"no command", [("command_type", b"user.hug.v1")])
+    await put_record(
+        core.places.kafka, place, key, b"no command", [("command_type", b"user.hug.v1")]
+    )
 
     async def buried() -> list[dict[str, Any]]:
         return await letters_of(streamhub, "--reader", "commands", "--key", key)

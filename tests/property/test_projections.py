@@ -24,7 +24,7 @@ from tests.property.messages import PEOPLE, events
 from tests.property.profile import examples
 from tests.unit.events.keys import MemoryKeyRing
 from tests.unit.events.known import log_record
-from tests.unit.projections.memory import MemoryDeadLetters, MemorySink, Rows
+from tests.unit.projections.memory import MemoryDeadLetters, MemoryParking, MemorySink, Rows
 
 PROJECTIONS = of_store(Store.POSTGRES)
 EVENTS = tuple({event for projection in PROJECTIONS for event in projection.events})
@@ -46,6 +46,7 @@ def new_runner(sink: MemorySink, projections: Sequence[Projection], keys: Memory
         builds=ChosenBuilds(),
         keys=keys.for_reader(),
         dead_letters=MemoryDeadLetters(),
+        parking=MemoryParking(),
         dead_letter_cap=1.0,
     )
 

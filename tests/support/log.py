@@ -16,6 +16,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from events.base import TopicPartition as Source
+from events.codec import Headers
+from infra.kafka.appender import Appender
 from schemas.catalogue import DOMAINS
 
 Place = tuple[str, int]
@@ -213,3 +216,14 @@ def _outcome(outcome: Entry, events: Sequence[Entry]) -> list[str]:
     if body["refusal"] is not None or body["stream_version"] != last.version:
         return [f"{who} tells another version or outcome than its events: {body}"]
     return []
+
+
+async def put_record(
+    bootstrap: str, source: Source, key: str, value: bytes, headers: Headers
+) -> None:
+    """Put a record on a partition, whatever it is; returns when it is there."""
+    appender = Appender(bootstrap)
+    try:
+        await appender.append(source.topic, key, value, headers, source.partition)
+    finally:
+        await appender.close()

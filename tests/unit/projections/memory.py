@@ -13,7 +13,7 @@ from events.base import Recorded, TopicPartition
 from events.codec import LogRecord
 from projections.declaration import Key, Projection, Store, Table
 from projections.folding import RowChange, fold_rows
-from projections.ports import PositionMoved, Step
+from projections.ports import PositionMoved, Step, Waiting
 
 Rows = dict[Key, dict[str, Any]]
 _DEFAULT = re.compile(r"\bDEFAULT (\S+)")
@@ -132,9 +132,31 @@ class MemoryDeadLetters:
 
     def __init__(self) -> None:
         self.kept: list[tuple[int, str, str]] = []
+        self.parked: list[tuple[int, tuple[str, ...]]] = []
+        self.before: Callable[[], None] = lambda: None
 
-    async def put(self, record: LogRecord, reader: str, error: BaseException) -> None:
+    async def put(
+        self, record: LogRecord, reader: str, error: BaseException, parked: Sequence[str] = ()
+    ) -> None:
+        self.before()
         self.kept.append((record.offset, reader, type(error).__name__))
+        self.parked.append((record.offset, tuple(parked)))
+
+
+class MemoryParking:
+    """Implements ``projections.ports.Parking``; outlives the runners that use it."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, TopicPartition], dict[str, int]] = defaultdict(dict)
+        self.asked = 0
+
+    async def waiting(self, builds: Sequence[Projection]) -> Waiting:
+        self.asked += 1
+        names = {build.name for build in builds}
+        return {place: dict(keys) for place, keys in self.keys.items() if place[0] in names}
+
+    async def park(self, build: Projection, record: LogRecord) -> None:
+        self.keys[build.name, record.source].setdefault(record.key, record.offset)
 
 
 def rows_after(projection: Projection, *facts: Recorded) -> dict[str, Rows]:

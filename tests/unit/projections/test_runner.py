@@ -19,7 +19,7 @@ from projections.ports import StoreUnavailable
 from projections.runner import BatchMissing, ChosenBuilds, Runner, TooManyDeadLetters
 from tests.unit.events.keys import MemoryKeyRing
 from tests.unit.events.known import ADA, BEN, CLEO, COMMENT, VIDEO, log_record
-from tests.unit.projections.memory import MemoryDeadLetters, MemorySink
+from tests.unit.projections.memory import MemoryDeadLetters, MemoryParking, MemorySink
 
 SOURCE = TopicPartition("events.follows", 0)
 OTHER = TopicPartition("events.follows", 1)
@@ -59,6 +59,7 @@ class Bench:
         self.projections = projections or (COUNTING,)
         self.sink = MemorySink(self.projections)
         self.dead_letters = MemoryDeadLetters()
+        self.parking = MemoryParking()
         self.keys = MemoryKeyRing.loaded(ADA)
         self.cap = cap
         self.runner = self.new_runner()
@@ -71,6 +72,7 @@ class Bench:
             builds=ChosenBuilds(),
             keys=self.keys.for_reader(),
             dead_letters=self.dead_letters,
+            parking=self.parking,
             dead_letter_cap=self.cap,
         )
 
