@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
+
+import structlog
 
 from commands.aggregate import Aggregate, StreamState
 from commands.envelope import read_outcome
-from commands.ports import CachePosition, DomainPartition, StateStore, StoredState
+from commands.ports import CachePosition, CaughtUp, DomainPartition, StateStore, StoredState
 from commands.router import Router
-from events.base import Event
+from events.base import Event, Metadata
 from events.codec import LogRecord, decode_events, decode_metadata
+from events.errors import UndecodableRecord
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing
+
+log = structlog.get_logger(__name__)
 
 #: Streams and outcomes that one partition keeps in memory; the rest is a query away.
 MEMORY_ENTRIES = 50_000
@@ -72,26 +78,23 @@ class PartitionCache:
             self._outcomes[outcome.command_id] = outcome
             self._changed_outcomes[outcome.command_id] = outcome
 
-    async def fold(
-        self, events: Sequence[LogRecord], outcomes: Sequence[LogRecord], keys: KeyRing
-    ) -> None:
-        """Take in records of the log that this process did not write itself."""
-        decoded = [
-            (event, decode_metadata(record.headers), record.offset)
-            for record in events
-            for event in decode_events(record, keys)
-        ]
+    async def fold(self, piece: CaughtUp, keys: KeyRing) -> None:
+        """Take in a piece of the log that this process did not write itself."""
+        events = piece.events
+        decoded = [each for record in events for each in _events_of(record, keys)]
         await self.prefetch(
-            {meta.stream: self._router.for_event(event) for event, meta, _ in decoded}, ()
+            {meta.stream: self._router.for_event(event) for event, meta in decoded}, ()
         )
-        for event, meta, _ in decoded:
+        for event, meta in decoded:
             self._fold_event(event, meta.stream, meta.stream_version)
         if events:
             last = events[-1].offset
             self.advance(events_next=last + 1, last_event=last)
-        for record in outcomes:
+        for record in piece.outcomes:
             self.put_outcome(read_outcome(record.value))
             self.advance(outcomes_next=record.offset + 1)
+        if piece.ends:
+            self._reached(*piece.ends)
 
     def _fold_event(self, event: Event, stream: str, version: int) -> None:
         aggregate = self._router.for_event(event)
@@ -113,7 +116,7 @@ class PartitionCache:
             now.last_event if last_event is None else last_event,
         )
 
-    def reached(self, events_end: int, outcomes_end: int) -> None:
+    def _reached(self, events_end: int, outcomes_end: int) -> None:
         """Note that nothing is left below these offsets, where markers may stand."""
         now = self.position
         self.advance(
@@ -159,6 +162,20 @@ class PartitionCache:
 
 def _stored(state: StreamState) -> StoredState:
     return StoredState(state.version, state.state.model_dump_json().encode())
+
+
+def _events_of(record: LogRecord, keys: KeyRing) -> list[tuple[Event, Metadata]]:
+    """Return the events in a record, none where it never was one.
+
+    Raises:
+        UndecodableRecord, UnknownEventType: it belongs to a stream, whose state nobody knows then.
+    """
+    try:
+        metadata = decode_metadata(record.headers)
+    except UndecodableRecord as error:
+        log.warning("no_event", **asdict(record.source), offset=record.offset, reason=error.message)
+        return []
+    return [(event, metadata) for event in decode_events(record, keys)]
 
 
 def _revive(aggregate: Aggregate[Any], stored: StoredState | None) -> StreamState:

@@ -106,18 +106,16 @@ class CommandProcessor:
 
     async def _take_over(self, partitions: Sequence[DomainPartition]) -> None:
         """Catch states up to the end of the log; let the commands of each in when it is there."""
-        caches = {each: PartitionCache(each, self._store, self._router) for each in partitions}
+        caches = {p: PartitionCache(p, self._store, self._router) for p in partitions}
         for cache in caches.values():
             await cache.open()
         positions = {partition: cache.position for partition, cache in caches.items()}
         async for piece in self._log.read_to_end(positions):
             cache = caches[piece.partition]
             await self._keys.load({p for record in piece.events for p in record.persons()})
-            await cache.fold(piece.events, piece.outcomes, self._keys)
-            if piece.ends is not None:
-                cache.reached(*piece.ends)
+            await cache.fold(piece, self._keys)
             await cache.save()
-            if piece.ends is not None:
+            if piece.ends:
                 self._caches[piece.partition] = cache
                 await self._log.open(piece.partition)
         log.info("partitions_taken_over", partitions=[f"{p.domain}-{p.partition}" for p in caches])

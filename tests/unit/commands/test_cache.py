@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +12,22 @@ from commands import cache as cache_module
 from commands.aggregate import StreamState
 from commands.cache import PartitionCache
 from commands.follows import FOLLOW, Follow
-from commands.ports import CachePosition, DomainPartition, StaleCacheError, StoredState
+from commands.ports import (
+    CachePosition,
+    CaughtUp,
+    DomainPartition,
+    StaleCacheError,
+    StoredState,
+)
 from commands.router import ROUTER
+from events.base import TopicPartition
+from events.codec import LogRecord
+from events.errors import UndecodableRecord
+from events.follows import UserFollowed
 from events.outcomes import CommandDecided, Position
 from tests.unit.commands.memory import MemoryStateStore
-from tests.unit.events.known import COMMAND, NOW, VIDEO
+from tests.unit.events.keys import MemoryKeyRing
+from tests.unit.events.known import ADA, BEN, COMMAND, NOW, VIDEO, log_record
 
 PARTITION = DomainPartition("follows", 0)
 FOLLOWING = StreamState(1, Follow(following=True))
@@ -180,3 +192,18 @@ async def test_a_full_memory_forgets_what_was_saved_and_used_longest_ago(
     await cache.prefetch({f"follow-{number}": FOLLOW for number in range(4)}, [])
     assert cache.state("follow-3") == FOLLOWING
     assert cache.state("follow-0") == StreamState(9, Follow(following=False))
+
+
+async def test_what_never_was_an_event_is_passed_over() -> None:
+    """It belongs to no stream; what belongs to one and cannot be read is another matter."""
+    cache = PartitionCache(PARTITION, MemoryStateStore(), ROUTER)
+    await cache.open()
+    source = TopicPartition("events.follows", 0)
+    foreign = LogRecord(source, 4, "key", b"no json", {"ce_type": b"user.followed.v1"}, 0)
+    await cache.fold(CaughtUp(PARTITION, [foreign], (), (6, 2)), MemoryKeyRing())
+    assert cache.position == CachePosition(events_next=6, outcomes_next=2, last_event=4)
+    keys = MemoryKeyRing()
+    event = UserFollowed(follower_id=ADA, creator_id=BEN)
+    broken = replace(log_record(event, keys), value=b"no json")
+    with pytest.raises(UndecodableRecord):
+        await cache.fold(CaughtUp(PARTITION, [broken], (), None), MemoryKeyRing())
