@@ -59,6 +59,18 @@ def physical(table: Table, projection: Projection) -> str:
     return f"{table.name}__{projection.tag}"
 
 
+#: The table behind each view. The catalogue's own ``pg_views`` fails where one is just replaced.
+_SHOWN = (
+    "SELECT v.relname AS view, t.relname AS behind FROM pg_class v "
+    "JOIN pg_rewrite r ON r.ev_class = v.oid "
+    "JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid "
+    "AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid "
+    "JOIN pg_class t ON t.oid = d.refobjid "
+    "WHERE v.relkind = 'v' AND v.relname = ANY($1) "
+    "AND v.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+)
+
+
 @asynccontextmanager
 async def store_errors() -> AsyncIterator[None]:
     """Turn errors of a server that is away into ``StoreUnavailable``."""
@@ -116,15 +128,10 @@ class PostgresSink:
 
     async def is_seen(self, projection: Projection) -> bool:
         async with store_errors():
-            rows = await self._pool.fetch(
-                "SELECT viewname, definition FROM pg_views WHERE schemaname = current_schema() "
-                "AND viewname = ANY($1)",
-                [table.name for table in projection.tables],
-            )
-        definitions = {row["viewname"]: row["definition"] for row in rows}
+            rows = await self._pool.fetch(_SHOWN, [table.name for table in projection.tables])
+        shown = {row["view"]: row["behind"] for row in rows}
         return all(
-            definitions.get(table.name, "").endswith(f"FROM {physical(table, projection)};")
-            for table in projection.tables
+            shown.get(table.name) == physical(table, projection) for table in projection.tables
         )
 
     async def drop(self, projection: Projection) -> None:

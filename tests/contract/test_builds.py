@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from projections.ports import Sink, Step
 from tests.contract.history import ENGAGEMENT, History, come_to, engagement, some_videos
 from tests.contract.stores import Store
 from tests.contract.test_sinks import known, position, steps
+
+SWITCHES = 20
 
 
 def anew(store: Store, build: int = 1) -> list[Projection]:
@@ -118,3 +121,23 @@ async def test_a_sink_tells_which_build_is_seen(store: Store, sink: Sink) -> Non
         await sink.switch(build)
     assert all([await sink.is_seen(build) for build in builds])
     assert not any([await sink.is_seen(projection) for projection in store.projections])
+
+
+async def test_a_sink_tells_which_build_is_seen_while_it_is_switched(
+    store: Store, sink: Sink
+) -> None:
+    """Whoever looks in that moment gets an answer, whichever: both builds are whole."""
+    builds = anew(store)
+    await sink.prepare(builds)
+
+    async def switch_to_and_fro() -> None:
+        for _ in range(SWITCHES):
+            for build in (*builds, *store.projections):
+                await sink.switch(build)
+
+    switching = asyncio.create_task(switch_to_and_fro())
+    while not switching.done():
+        for build in builds:
+            await sink.is_seen(build)
+    await switching
+    assert all([await sink.is_seen(projection) for projection in store.projections])
