@@ -130,7 +130,7 @@ def result_of(output: bytes, complaint: bytes) -> str:
 
 def _row(row: dict[str, Any]) -> str:
     if "letter" in row:
-        return f"{row['letter']}: {row['error'] or row['result']}"
+        return f"{row['letter'] or row['key']}: {row['error'] or row['result'] or row['state']}"
     compared = row["compared"]
     rows = "" if compared is None else f", {compared} rows compared"
     return f"{row['build']} is {row['state']}{rows}"

@@ -21,10 +21,12 @@ from infra.console.tasks import result_of
             "v1b2 is live",
         ),
         (
-            b'[{"letter": "0:1", "error": null, "result": "comments: applied"},'
-            b' {"letter": "0:2", "error": "CONFLICT: no"}]',
+            b'[{"letter": "0:1", "key": null, "state": "retried", "error": null,'
+            b' "result": "comments: applied"}, {"letter": "0:2", "error": "CONFLICT: no"},'
+            b' {"letter": null, "key": "followers/x/1", "state": "released", "error": null,'
+            b' "result": null}]',
             b"",
-            "0:1: comments: applied; 0:2: CONFLICT: no",
+            "0:1: comments: applied; 0:2: CONFLICT: no; followers/x/1: released",
         ),
         (b"", b"one\nstreamhub: BUILDS_DIFFER: they differ\n", "BUILDS_DIFFER: they differ"),
         (b"[]", b"", ""),
