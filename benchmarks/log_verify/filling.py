@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from benchmarks.live_projection.views import View, Views
+from benchmarks.live_projection.views import View
 from commands.envelope import outcome_record
 from events.codec import Headers, decode_metadata
 from events.outcomes import CommandDecided, Position
@@ -20,7 +20,7 @@ DOMAIN = domain_named("engagement")
 _TIMEOUT_S = 30.0
 
 
-def fill(bootstrap: str, count: int) -> None:
+def fill(bootstrap: str, views: Iterable[View]) -> None:
     """Append views with their outcomes, a command an event, 500 commands a transaction."""
     producer = Producer(
         {
@@ -31,8 +31,8 @@ def fill(bootstrap: str, count: int) -> None:
         }
     )
     producer.init_transactions(_TIMEOUT_S)
-    views = iter(Views(count))
-    while batch := list(islice(views, BATCH_RECORDS)):
+    waiting = iter(views)
+    while batch := list(islice(waiting, BATCH_RECORDS)):
         producer.begin_transaction()
         offsets = _produce(producer, batch)
         for view, offset in zip(batch, offsets, strict=True):

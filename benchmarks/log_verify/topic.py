@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.live_projection.log import make_topics
+from benchmarks.live_projection.views import Views
 from benchmarks.log_verify.filling import DOMAIN, fill
 from benchmarks.log_verify.rows import peak_bytes
 from benchmarks.report import Figure, Result, Spread
@@ -28,7 +29,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
     bootstrap = servers["kafka"]
     await make_topics(bootstrap)
     events, rows = (EVENTS_QUICK, ROWS_QUICK) if quick else (EVENTS, ROWS)
-    await asyncio.to_thread(fill, bootstrap, events)
+    await asyncio.to_thread(fill, bootstrap, Views(events))
     return await asyncio.to_thread(_measure, bootstrap, rounds, rows)
 
 
