@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
@@ -45,6 +46,7 @@ class Limiter(Protocol):
 
 
 _API = "/api/v1"
+_CLIENTS_KNOWN = 4_096
 LOGIN = Limit("login", 5, 60, 300)
 REGISTER = Limit("register", 3, 3600)
 UPLOAD = Limit("upload", 10, 86_400)
@@ -90,6 +92,8 @@ class RateLimitMiddleware:
         self._app = app
         self._refused = refused
         self._exempt = [ip_network(network) for network in exempt]
+        #: The same clients come again and again.
+        self._is_exempt = lru_cache(_CLIENTS_KNOWN)(self._look_up)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = limit_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
@@ -124,7 +128,8 @@ class RateLimitMiddleware:
             log.warning("rate_limiter_unavailable", reason=error.message)
             return None
 
-    def _is_exempt(self, client: str) -> bool:
+    def _look_up(self, client: str) -> bool:
+        """Say whether no limit holds for an address."""
         try:
             address = ip_address(client)
         except ValueError:

@@ -7,7 +7,6 @@ time is over (``message.timeout.ms``), also when the log comes back.
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any
 
 import structlog
@@ -15,12 +14,13 @@ from confluent_kafka import KafkaException, Producer
 
 from events.codec import Headers
 from events.errors import Unavailable
+from infra.kafka.pump import Pump
 
 log = structlog.get_logger(__name__)
 
 GIVE_UP_AFTER_S = 5.0
 _RETRY_AFTER_S = 2.0
-_POLL_S = 0.5
+_CLOSING_POLL_S = 0.01
 #: What the client takes for "the partition of the key".
 _BY_KEY = -1
 
@@ -32,10 +32,9 @@ class LogUnavailable(Unavailable):
 
 
 class Appender:
-    """An idempotent producer with a thread that hears its acknowledgements."""
+    """An idempotent producer that is served by the event loop."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._loop = asyncio.get_running_loop()
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -49,9 +48,7 @@ class Appender:
                 "log_level": 2,
             }
         )
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="appender", daemon=True)
-        self._thread.start()
+        self._pump = Pump(lambda: self._producer.poll(0))
 
     async def append(
         self, topic: str, key: str, value: bytes, headers: Headers, partition: int = _BY_KEY
@@ -61,26 +58,25 @@ class Appender:
         Raises:
             LogUnavailable: nobody acknowledged it in time, and nobody will.
         """
-        acknowledged: asyncio.Future[None] = self._loop.create_future()
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def heard(error: Any, _message: Any) -> None:
-            self._loop.call_soon_threadsafe(_settle, acknowledged, error)
+            _settle(acknowledged, error)
 
         try:
             self._producer.produce(topic, value, key.encode(), partition, heard, headers=[*headers])
         except (BufferError, KafkaException) as error:
             raise _unavailable() from error
-        await acknowledged
-
-    def _poll(self) -> None:
-        while not self._closing.is_set():
-            self._producer.poll(_POLL_S)
+        with self._pump.awaited():
+            await acknowledged
 
     async def close(self) -> None:
         """Wait for what is under way, then disconnect."""
+        while self._pump.is_awaited:  # noqa: ASYNC110 - each of those inside ends in time
+            await asyncio.sleep(_CLOSING_POLL_S)
+        self._pump.stop()
+        # What is left was given up by whoever appended it.
         await asyncio.to_thread(self._producer.flush, GIVE_UP_AFTER_S)
-        self._closing.set()
-        await asyncio.to_thread(self._thread.join)
 
 
 def _settle(acknowledged: asyncio.Future[None], error: Any) -> None:

@@ -62,8 +62,7 @@ class KafkaCommandBus:
         try:
             await self._append(envelope)
             result = "pending"
-            async with asyncio.timeout(self._timeout_s):
-                outcome = await future
+            outcome = await self._reply(future)
             result = "refused" if outcome.refusal else "accepted"
         except TimeoutError:
             raise OutcomePendingError(envelope.command_id) from None
@@ -72,6 +71,13 @@ class KafkaCommandBus:
         finally:
             metrics.COMMANDS.labels(envelope.command.stored_name(), result).inc()
             self._forget(envelope.command_id, future)
+
+    async def _reply(self, future: asyncio.Future[CommandDecided]) -> CommandDecided:
+        if self._replies is None:
+            raise Unavailable("The log is not connected", retry_after_s=_RETRY_AFTER_S)
+        with self._replies.awaited():
+            async with asyncio.timeout(self._timeout_s):
+                return await future
 
     async def append(self, envelope: CommandEnvelope) -> None:
         """Append a command for whose outcome nobody waits."""

@@ -1,4 +1,4 @@
-"""Reading what follows on one partition, from its end, on a thread of its own.
+"""Reading what follows on one partition, from its end, while somebody waits for it.
 
 librdkafka keeps its place through every trouble of the log, so that nothing between is missed.
 """
@@ -6,21 +6,27 @@ librdkafka keeps its place through every trouble of the log, so that nothing bet
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from infra.kafka.pump import Pump
+
 log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS = 500
-_POLL_S = 0.5
+#: Fetched ahead at most; replies to other processes are among it.
+_AHEAD_KIB = 4_096
 _CONNECT_TIMEOUT_S = 30.0
 
 
 class TailReader:
-    """Hands over committed records of a partition that come after ``start``."""
+    """Hands over committed records of a partition that come after ``start``.
+
+    Soon while anybody is inside ``awaited``, within a second otherwise.
+    """
 
     def __init__(
         self,
@@ -29,11 +35,9 @@ class TailReader:
         partition: int,
         receive: Callable[[Sequence[Message]], None],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._topic, self._partition = topic, partition
         self._receive = receive
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="replies", daemon=True)
+        self._pump: Pump | None = None
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -43,6 +47,7 @@ class TailReader:
                 "auto.offset.reset": "latest",
                 "fetch.wait.max.ms": 500,
                 "fetch.queue.backoff.ms": 5,
+                "queued.max.messages.kbytes": _AHEAD_KIB,
                 "reconnect.backoff.max.ms": 1000,
             }
         )
@@ -54,28 +59,27 @@ class TailReader:
             confluent_kafka.KafkaException: the log does not answer.
         """
         await asyncio.to_thread(self._seek)
-        self._thread.start()
+        self._pump = Pump(self._read)
 
     def _seek(self) -> None:
         place = TopicPartition(self._topic, self._partition)
         _, end = self._consumer.get_watermark_offsets(place, timeout=_CONNECT_TIMEOUT_S)
         self._consumer.assign([TopicPartition(self._topic, self._partition, end)])
 
+    def awaited(self) -> AbstractContextManager[None]:
+        """Hand over soon what comes."""
+        return self._pump.awaited() if self._pump else nullcontext()
+
     def _read(self) -> None:
-        while not self._closing.is_set():
-            first = self._consumer.poll(_POLL_S)
-            if first is None:
-                continue
-            waiting = self._consumer.consume(_BATCH_RECORDS, timeout=0)
-            records = [message for message in (first, *waiting) if _is_record(message)]
-            if records:
-                self._loop.call_soon_threadsafe(self._receive, records)
+        messages = self._consumer.consume(_BATCH_RECORDS, timeout=0)
+        records = [message for message in messages if _is_record(message)]
+        if records:
+            self._receive(records)
 
     async def close(self) -> None:
-        """Stop reading and disconnect."""
-        self._closing.set()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        """Disconnect; whoever is still inside ``awaited`` hears nothing more."""
+        if self._pump is not None:
+            self._pump.stop()
         await asyncio.to_thread(self._consumer.close)
 
 
