@@ -223,7 +223,9 @@ def test_a_set_in_a_session_outlives_the_settings_of_requests(http: httpx.Client
 def test_a_session_runs_one_request_at_a_time(http: httpx.Client) -> None:
     session = {"session_id": "busy"}
     with http.stream("POST", "/", params=session, content="SELECT * FROM numbers(100000000)") as r:
-        next(r.iter_raw())
+        # Kept: one that is collected closes the connection.
+        chunks = r.iter_raw()
+        next(chunks)
         second = post(http, "SELECT 1", **session)
         assert second.headers["X-ClickHouse-Exception-Code"] == "373"
     assert _eventually_free(http, session)
