@@ -2,8 +2,7 @@
 
 It is handed batches of one partition in order. Redelivered records are dropped by position; what
 cannot be digested goes to the dead letters and the rest flows on, but for the rest of that key
-where the projection has it wait; a store that is away is tried
-again for as long as it takes.
+where the projection has it wait; a store that is away is tried again for as long as it takes.
 """
 
 from __future__ import annotations

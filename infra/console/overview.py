@@ -45,6 +45,12 @@ class Build:
     record: BuildRecord
 
 
+def in_the_making(builds: Sequence[Build]) -> Build | None:
+    """Return the newest build that is being made: one of a former version may have been left."""
+    making = [build for build in builds if build.record.state is BuildState.BUILDING]
+    return making[-1] if making else None
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One projection as operators see it; ``lags`` is by partition."""
@@ -71,7 +77,7 @@ class View:
 
     @property
     def building(self) -> Build | None:
-        return next((b for b in self.builds if b.record.state is BuildState.BUILDING), None)
+        return in_the_making(self.builds)
 
     @property
     def lag_events(self) -> int:
@@ -159,10 +165,9 @@ class OverviewReader:
     async def _progress(
         self, projection: Projection, builds: Sequence[Build], lags: Sequence[Lag]
     ) -> Progress | None:
-        making = [b for b in builds if b.record.state is BuildState.BUILDING]
-        if not making:
+        build = in_the_making(builds)
+        if build is None:
             return None
-        [build] = making
         positions = await self._positions(build.record.of(projection))
         done = sum(min(positions.get(lag.source, 0), lag.end) for lag in lags)
         return Progress(build.tag, done, sum(lag.end for lag in lags))

@@ -162,7 +162,7 @@ class _CatchingUp:
             elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
                 raise TransactionLostError(f"the log cannot be read: {error}")
             elif (message.offset() or 0) >= self.ends[place]:
-                came[place] += []
+                came.setdefault(place, [])
                 self.unread.discard(place)
         partitions = {DomainPartition(topic.split(".", 1)[1], number) for topic, number in came}
         return [
