@@ -51,7 +51,8 @@ def fetch_jars(name: str, cache_dir: Path, on_progress: Callable[[str], None]) -
     if note.exists() and all(path.exists() for path in paths):
         return paths
     note.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(note.with_suffix(".lock")):
+    # One for all sets: they have jars in common, and their servers start side by side.
+    with _locked(note.parent / "fetching.lock"):
         _fetch_all(context, dependencies, on_progress)
         note.touch()
     return paths
@@ -115,7 +116,7 @@ def _sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time fetch a set into a shared cache."""
+    """Let one at a time, of whatever process and thread, fetch into a shared cache."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def lock(digest: str) -> None:
-    folder = jar_sets.JAR_SETS / "probe"
+def lock(digest: str, name: str = "probe") -> None:
+    folder = jar_sets.JAR_SETS / name
     folder.mkdir(parents=True)
     (folder / "jgo.lock.toml").write_text(
         '[[dependencies]]\ngroupId = "org.example"\nartifactId = "small"\nversion = "1.0"\n'
@@ -49,6 +51,28 @@ def test_a_jar_that_differs_from_its_lock_is_thrown_away_and_refused(cache: Path
     with pytest.raises(jar_sets.JarsUnavailable, match=r"small 1\.0"):
         jar_sets.fetch_jars("probe", cache, quiet)
     assert not (cache / "maven" / JAR).exists()
+
+
+def test_sets_that_share_a_cache_are_fetched_one_after_another(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have jars in common: two that fetch one of these at a time would spoil it."""
+    names = ("probe", "other")
+    fetching, most = 0, 0
+
+    def fetch_all(*_: object) -> None:
+        nonlocal fetching, most
+        fetching += 1
+        most = max(most, fetching)
+        time.sleep(0.2)
+        fetching -= 1
+
+    monkeypatch.setattr(jar_sets, "_fetch_all", fetch_all)
+    for name in names:
+        lock(hashlib.sha256(BODY).hexdigest(), name)
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: jar_sets.fetch_jars(name, cache, quiet), names))
+    assert most == 1
 
 
 def test_every_set_is_locked_by_digest_and_names_no_address() -> None:
