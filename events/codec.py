@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import orjson
@@ -209,6 +209,24 @@ def decode_events(
         UndecodableRecord: body or headers are not what they claim.
         UnknownEventType: the registry does not know the stored name.
     """
+    event = _read_at_once(record, registry)
+    return _decode_at_length(record, keys, registry) if event is None else [event]
+
+
+def _read_at_once(record: LogRecord, registry: EventRegistry) -> Event | None:
+    """Return the event of a record that needs neither a key nor an upcaster, as most do."""
+    stored_name = record.headers.get("ce_type")
+    reading = None if stored_name is None else _current_reading(registry, stored_name)
+    if reading is None or (reading.is_personal and _ENCRYPTED_MARK in record.value):
+        return None
+    try:
+        return reading.from_json(record.value)
+    except ValidationError:
+        # The long way says what is wrong.
+        return None
+
+
+def _decode_at_length(record: LogRecord, keys: KeyRing, registry: EventRegistry) -> list[Event]:
     stored_name = _text(record.headers, "ce_type")
     data = decode_body(record.value)
     event_type = registry.current(stored_name)
@@ -220,25 +238,42 @@ def _event(
     event_type: type[Event], data: dict[str, Any], record: LogRecord, keys: KeyRing
 ) -> Event:
     try:
-        read, is_personal = _reading(event_type)
-        if is_personal and _ENCRYPTED_MARK in record.value:
+        reading = _reading(event_type)
+        if reading.is_personal and _ENCRYPTED_MARK in record.value:
             decrypt(event_type, data, keys)
-        return read(data)
+        return reading.from_data(data)
     except (KeyError, ValidationError, InvalidTag, ValueError) as error:
         name = event_type.stored_name()
         raise UndecodableRecord(f"the body is not a {name}: {error!r}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What makes an event out of its body, and whether this may hold ciphertext."""
+
+    from_data: Callable[[Any], Event]
+    from_json: Callable[[bytes], Event]
+    is_personal: bool
+
+
 @cache
-def _reading(event_type: type[Event]) -> tuple[Callable[[Any], Event], bool]:
-    """Return what makes an event out of its data, and whether these may hold ciphertext.
+def _reading(event_type: type[Event]) -> _Reading:
+    """Return how bodies of a type are read.
 
     Texts were matched against their patterns when the event was written; doing that again for
     every reader took a third of the whole decoding. Their types are looked at nevertheless.
     """
     schema = cast("CoreSchema", _without_patterns(event_type.__pydantic_core_schema__))
     validator = SchemaValidator(schema, CoreConfig(hide_input_in_errors=True))
-    return validator.validate_python, bool(personal_fields(event_type))
+    is_personal = bool(personal_fields(event_type))
+    return _Reading(validator.validate_python, validator.validate_json, is_personal)
+
+
+@lru_cache(4096)
+def _current_reading(registry: EventRegistry, stored_name: bytes) -> _Reading | None:
+    """Return how records of that name are read, where they are what the class is today."""
+    event_type = registry.current(stored_name.decode("utf-8", "replace"))
+    return None if event_type is None else _reading(event_type)
 
 
 def _without_patterns(schema: Any) -> Any:
@@ -299,11 +334,14 @@ def decode_all_lazily(
 
     Raises as ``decode_events``, and where a record has become several as ``decode_metadata``.
     """
-    events = decode_events(record, keys, registry)
-    if len(events) != 1:
-        return decode_all(record, keys, registry)
+    event = _read_at_once(record, registry)
+    if event is None:
+        events = _decode_at_length(record, keys, registry)
+        if len(events) != 1:
+            return decode_all(record, keys, registry)
+        event = events[0]
     metadata = _LazyMetadata(record.headers)
-    return [Recorded(events[0], metadata, record.source, record.offset, record.key)]
+    return [Recorded(event, metadata, record.source, record.offset, record.key)]
 
 
 def part_of(metadata: Metadata, number: int) -> Metadata:

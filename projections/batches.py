@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,13 +15,31 @@ class Batch:
     """Everything that one partition holds from ``begins`` up to, not including, ``ends``.
 
     Offsets without a record hold transaction markers or aborted records; a batch may have no
-    record at all, and still moves its reader on.
+    record at all, and still moves its reader on. Its records may be unpacked while they are
+    iterated over, each time anew: who needs them twice at hand keeps them.
     """
 
     source: TopicPartition
     begins: int
     ends: int
-    records: Sequence[LogRecord]
+    records: Iterable[LogRecord]
+
+
+def span(batches: Iterable[Batch]) -> int:
+    """Return how many offsets they span: as many as they have records, or a few more."""
+    return sum(batch.ends - batch.begins for batch in batches)
+
+
+def parted(batches: Iterable[Batch], least: int) -> Iterator[Sequence[Batch]]:
+    """Yield batches in groups that span so many offsets, but for the last; none is torn apart."""
+    together: list[Batch] = []
+    for batch in batches:
+        together.append(batch)
+        if span(together) >= least:
+            yield together
+            together = []
+    if together:
+        yield together
 
 
 class BatchReader(Protocol):

@@ -8,65 +8,37 @@ where the projection has it wait; a store that is away is tried again for as lon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 
 import structlog
 
 from events.base import Recorded, TopicPartition
 from events.codec import PERSONS_HEADER, LogRecord, decode_all_lazily
-from events.deadletters import reason_of
 from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
 from events.registry import REGISTRY
-from projections.batches import Batch
+from projections.batches import Batch, parted
+from projections.burying import Undertaker
 from projections.declaration import AfterPoison, Change, Projection
 from projections.parking import Parked, ParkedKeys
-from projections.ports import (
-    Builds,
-    DeadLetters,
-    Move,
-    Parking,
-    PositionMoved,
-    Sink,
-    Step,
-    StoreUnavailable,
-)
+from projections.patience import patiently
+from projections.ports import Builds, DeadLetters, Move, Parking, PositionMoved, Sink, Step
 
 log = structlog.get_logger(__name__)
 
-_FIRST_RETRY_S = 0.05
-_LAST_RETRY_S = 5.0
-#: Dead letters are counted over this many records before their share means anything.
-_CAP_WINDOW = 200
+#: Records that are dealt with at a time: few enough to stay in the processor's caches.
+_PIECE_RECORDS = 200
+#: Batches share a step of the store until they span this many offsets. While the store takes a
+#: step in, the next one is made.
+_STEP_RECORDS = 2_000
 
 
 class BatchMissing(StreamHubError):
     """Batches of a partition do not follow on each other; start anew from the store's position."""
 
     code = "BATCH_MISSING"
-
-
-class TooManyDeadLetters(StreamHubError):
-    """So much is indigestible that the reader, not the records, must be wrong; it stops."""
-
-    code = "TOO_MANY_DEAD_LETTERS"
-
-
-@dataclass(slots=True)
-class _Share:
-    """The share of dead letters among the records read lately."""
-
-    read: int = 0
-    dead: int = 0
-
-    def count(self, read: int, dead: int) -> float:
-        if self.read > 10 * _CAP_WINDOW:
-            self.read, self.dead = self.read // 2, self.dead // 2
-        self.read += read
-        self.dead += dead
-        return self.dead / self.read if self.read >= _CAP_WINDOW else 0.0
 
 
 class ChosenBuilds:
@@ -98,10 +70,8 @@ class Runner:
         self._builds = builds
         self._sink = sink
         self._keys = keys
-        self._dead_letters = dead_letters
         self._parked = ParkedKeys(parking)
-        self._cap = dead_letter_cap
-        self._share = _Share()
+        self._undertaker = Undertaker(name, dead_letters, self._parked, dead_letter_cap)
         self._positions: dict[tuple[str, TopicPartition], int] = {}
         self._received: dict[TopicPartition, int] = {}
         self.applied = 0
@@ -122,8 +92,8 @@ class Runner:
 
     async def start(self) -> None:
         """Find out which builds are to run, and make what is missing in the store."""
-        self._run(await self._patiently(self._builds.running, self.declared))
-        await self._patiently(self._sink.prepare, self.projections)
+        self._run(await patiently(self.name, self._builds.running, self.declared))
+        await patiently(self.name, self._sink.prepare, self.projections)
 
     async def reload(self) -> None:
         """Go on with the builds that are to run now; the caller holds ``standing``.
@@ -140,9 +110,9 @@ class Runner:
     async def show(self) -> None:
         """Let readers see the builds that run, where a switch was cut short."""
         for projection in self.projections:
-            if not await self._patiently(self._sink.is_seen, projection):
+            if not await patiently(self.name, self._sink.is_seen, projection):
                 log.warning("switch_completed", projection=projection.name, build=projection.tag)
-                await self._patiently(self._sink.switch, projection)
+                await patiently(self.name, self._sink.switch, projection)
 
     async def assign(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Read where the store stands; return the offset to start from in each partition."""
@@ -150,8 +120,8 @@ class Runner:
             return await self._assign(sources)
 
     async def _assign(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        stored = await self._patiently(self._sink.positions, self.projections)
-        await self._patiently(self._parked.load, self.projections)
+        stored = await patiently(self.name, self._sink.positions, self.projections)
+        await patiently(self.name, self._parked.load, self.projections)
         starts = {}
         for source in sources:
             for projection in self._readers(source):
@@ -197,16 +167,28 @@ class Runner:
             self._received[batch.source] = max(batch.ends, self._received[batch.source])
 
     async def _apply(self, batches: Sequence[Batch]) -> None:
-        steps = [step for batch in batches for step in await self._steps(batch)]
+        writing: asyncio.Task[None] | None = None
+        try:
+            for together in parted(batches, _STEP_RECORDS):
+                steps = [step for batch in together for step in await self._steps(batch)]
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write(together, steps))
+        finally:
+            if writing is not None:
+                await writing
+
+    async def _write(self, batches: Sequence[Batch], steps: Sequence[Step]) -> None:
         if not steps:
             return
         try:
-            await self._patiently(self._sink.apply, steps)
+            await patiently(self.name, self._sink.apply, steps)
         except StreamHubError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the store refuses
-            if len(batches) == 1 and len(batches[0].records) <= 1:
-                await self._apply_each(steps, batches[0].records)
+            records = None if len(batches) > 1 else _at_most_one(batches[0].records)
+            if records is not None:
+                await self._apply_each(steps, records)
                 return
             log.warning("step_refused", reader=self.name, reason=type(error).__name__)
             await self._apply_apart(batches)
@@ -233,15 +215,15 @@ class Runner:
             for move in step.moves:
                 alone = [Step(step.source, [move])]
                 try:
-                    await self._patiently(self._sink.apply, alone)
+                    await patiently(self.name, self._sink.apply, alone)
                 except StreamHubError:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever the store refuses
                     for record in records:
                         await self._bury_for(move.projection, record, error)
-                    self._check_cap(len(records), len(records))
+                    self._undertaker.count(len(records), len(records))
                     nothing = [Step(step.source, [replace(move, changes=())])]
-                    await self._patiently(self._sink.apply, nothing)
+                    await patiently(self.name, self._sink.apply, nothing)
                 self._note(alone)
 
     async def _steps(self, batch: Batch) -> list[Step]:
@@ -251,13 +233,22 @@ class Runner:
             return []
         if batch.begins > start:
             raise BatchMissing(f"{source}: the store went back to {start}, before {batch.begins}")
-        fresh = [record for record in batch.records if record.offset >= start]
-        decoded = await self._decode(fresh)
-        moves = [
-            await self._move(projection, batch, decoded) for projection in self._readers(source)
-        ]
-        self.applied += len(fresh)
-        return [Step(source, [move for move in moves if move.after > move.before])]
+        readers = self._readers(source)
+        changes: dict[str, list[Change]] = {projection.name: [] for projection in readers}
+        for records in _pieces(batch.records):
+            fresh = [record for record in records if record.offset >= start]
+            decoded = await self._decode(fresh)
+            for projection in readers:
+                changes[projection.name] += await self._changes(projection, source, decoded)
+            self.applied += len(fresh)
+            # Answers of the store to the step before may be waiting.
+            await asyncio.sleep(0)
+        moves = []
+        for projection in readers:
+            before = self._positions.get((projection.name, source), 0)
+            if batch.ends > before:
+                moves.append(Move(projection, before, batch.ends, changes[projection.name]))
+        return [Step(source, moves)]
 
     async def _decode(
         self, records: Sequence[LogRecord]
@@ -266,7 +257,7 @@ class Runner:
         wanted = [record for record in records if record.headers.get("ce_type") in self._wanted]
         personal = [record for record in wanted if PERSONS_HEADER in record.headers]
         persons = {person for record in personal for person in record.persons()}
-        await self._patiently(self._keys.load, persons)
+        await patiently(self.name, self._keys.load, persons)
         decoded: list[tuple[LogRecord, Sequence[Recorded]]] = []
         dead = 0
         for record in wanted:
@@ -277,16 +268,17 @@ class Runner:
                 await self._bury_undecoded(record, error)
             else:
                 decoded.append((record, found))
-        self._check_cap(len(records), dead)
+        self._undertaker.count(len(records), dead)
         return decoded
 
-    async def _move(
+    async def _changes(
         self,
         projection: Projection,
-        batch: Batch,
+        source: TopicPartition,
         decoded: Sequence[tuple[LogRecord, Sequence[Recorded]]],
-    ) -> Move:
-        before = self._positions.get((projection.name, batch.source), 0)
+    ) -> list[Change]:
+        """Return what records mean to a projection; bury those that it chokes on."""
+        before = self._positions.get((projection.name, source), 0)
         handled = frozenset(projection.events)
         waiting = self._parked.since
         changes: list[Change] = []
@@ -306,15 +298,15 @@ class Runner:
                 del changes[whole:]
                 dead += not isinstance(error, Parked)
                 await self._bury_for(projection, record, error)
-        self._check_cap(len(decoded), dead)
-        return Move(projection, before, max(before, batch.ends), changes)
+        self._undertaker.count(len(decoded), dead)
+        return changes
 
     async def _bury_for(
         self, projection: Projection, record: LogRecord, error: BaseException
     ) -> None:
         """Put a record aside for one projection, and have its key wait if that is the policy."""
         parking = [projection] if projection.after_poison is AfterPoison.PARK else []
-        await self._bury(record, projection.name, error, parking)
+        await self._undertaker.bury(record, projection.name, error, parking)
 
     async def _bury_undecoded(self, record: LogRecord, error: BaseException) -> None:
         """Put a record aside for all projections; the key waits for those that want it to."""
@@ -326,48 +318,20 @@ class Runner:
             and name in _wanted([projection])
             and record.offset >= self._positions.get((projection.name, record.source), 0)
         ]
-        await self._bury(record, self.name, error, parking)
+        await self._undertaker.bury(record, self.name, error, parking)
 
-    async def _bury(
-        self,
-        record: LogRecord,
-        reader: str,
-        error: BaseException,
-        parking: Sequence[Projection],
-    ) -> None:
-        # That a record waits is no news: the one that it waits for was told of.
-        tell = log.debug if isinstance(error, Parked) else log.error
-        tell(
-            "dead_letter",
-            reader=reader,
-            topic=record.source.topic,
-            partition=record.source.partition,
-            offset=record.offset,
-            reason=reason_of(record, error),
-        )
-        # Before the letter: a key that waits with no letter yet is met again, the position stays.
-        for projection in parking:
-            await self._patiently(self._parked.park, projection, record)
-        names = [projection.name for projection in parking]
-        await self._patiently(self._dead_letters.put, record, reader, error, names)
 
-    def _check_cap(self, read: int, dead: int) -> None:
-        share = self._share.count(read, dead)
-        if share > self._cap:
-            raise TooManyDeadLetters(
-                f"{share:.0%} of the records are dead letters, over the cap of {self._cap:.0%}"
-            )
+def _pieces(records: Iterable[LogRecord]) -> Iterator[Sequence[LogRecord]]:
+    """Yield records a few at a time, in their order."""
+    left = iter(records)
+    while piece := list(islice(left, _PIECE_RECORDS)):
+        yield piece
 
-    async def _patiently(self, call: Any, *arguments: Any) -> Any:
-        """Call until the store answers, waiting longer each time."""
-        wait_s = _FIRST_RETRY_S
-        while True:
-            try:
-                return await call(*arguments)
-            except StoreUnavailable as error:
-                log.warning("store_unavailable", reader=self.name, reason=str(error))
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LAST_RETRY_S)
+
+def _at_most_one(records: Iterable[LogRecord]) -> Sequence[LogRecord] | None:
+    """Return the records unless they are several."""
+    first = list(islice(records, 2))
+    return first if len(first) <= 1 else None
 
 
 def _wanted(projections: Sequence[Projection]) -> frozenset[bytes | None]:

@@ -1,8 +1,8 @@
-"""Batches through Faust: one Faust app a reader, one message a fetch.
+"""Batches through Faust: one Faust app a reader, many records a message.
 
-A plain Faust agent spends its time on machinery for each event. Here the consumer hands over all
-that one fetch brought, a batch a partition, as a single message, reads committed records only,
-starts from the reader's own positions, and commits to Kafka what the reader says is safe: Faust's
+A plain Faust agent spends its time on machinery for each event. Here the consumer hands over what
+a fetch brought, a batch a partition, as a single message, reads committed records only, starts from
+the reader's own positions, and commits to Kafka what the reader says is safe: Faust's
 acknowledgements decide nothing.
 """
 
@@ -25,14 +25,19 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from events.base import TopicPartition
-from events.codec import LogRecord, headers_of
-from projections.batches import Batch, BatchReader
+from projections.batches import Batch, BatchReader, parted, span
+from projections.fetching import WHOLE_FETCHES, Fetched
 
 log = structlog.get_logger(__name__)
 
 FETCH_WAIT_MS = 500
-#: Records that one message carries at most; it bounds a step of a sink.
-BATCH_RECORDS = 5_000
+#: Partitions share a message, hence a step of a sink, until it spans this many offsets.
+MESSAGE_RECORDS = 5_000
+#: Bytes, as they are in Kafka, that one fetch brings at most, and of one partition.
+FETCH_BYTES, PARTITION_BYTES = 16 << 20, 1 << 20
+#: How long the next fetch waits for the last one to be taken: for ever. Otherwise it goes without
+#: the partitions that have something, which would then have to wait until others get something.
+_UNTAKEN_S = 86_400.0
 #: From here up a batch is worth its costs, and the next one need not wait for company.
 FULL_RECORDS = 1_000
 COMMIT_INTERVAL_S = 1.0
@@ -50,7 +55,7 @@ class _Unchanged(Codec):
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads committed records only, and answers as soon as there are any."""
+    """Reads committed records only, and hands over whatever has come."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -61,11 +66,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             group_instance_id=conf.consumer_group_instance_id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            key_deserializer=WHOLE_FETCHES,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_poll_records=BATCH_RECORDS,
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_BYTES,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
@@ -73,31 +80,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
     async def _fetch_records(
-        self,
-        consumer: aiokafka.AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,  # noqa: ASYNC109 - the driver's own parameter
-        max_records: int | None = None,
-    ) -> dict[TP, Any]:
-        """Return partition -> (records, position behind them and behind what holds no record)."""
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-        return {
-            tp: (fetched.get(tp, ()), await consumer.position(tp))
-            for tp in active_partitions & consumer.assignment()
-        }
+        self, consumer: aiokafka.AIOKafkaConsumer, *arguments: Any, **options: Any
+    ) -> Any:
+        consumer._fetcher._prefetch_backoff = _UNTAKEN_S  # noqa: SLF001 - no setting leads there
+        return await super()._fetch_records(consumer, *arguments, **options)
 
 
 class BatchConsumer(driver.Consumer):
     """Yields one message a fetch; positions are the reader's."""
 
     reader: BatchReader
-    _ends: dict[TP, int]
     #: When the next fetch may begin, by the clock of the loop.
     _due: float = 0.0
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         self.reader = cast("BatchTransport", self.transport).reader
-        self._ends = {}
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
@@ -106,43 +103,40 @@ class BatchConsumer(driver.Consumer):
         starts = await self.reader.assign(list(assigned))
         offsets = {assigned[source]: offset for source, offset in starts.items()}
         await self.seek_wait(offsets)
-        self._ends.update(offsets)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
         await asyncio.sleep(max(0.0, self._due - self.loop.time()))
-        records, active = await self._wait_next_records(timeout)
-        if not self.flow_active:
-            return
-        batches = {
-            tp: self._batch(tp, fetched, position)
-            for tp, (fetched, position) in (records or {}).items()
-            if position > self._ends.get(tp, 0) and (active is None or tp in active)
-        }
-        if batches:
-            if sum(len(batch.records) for batch in batches.values()) < FULL_RECORDS:
-                self._due = self.loop.time() + self.reader.pace_s
-            self._ends.update({tp: batch.ends for tp, batch in batches.items()})
-            tp, batch = next(iter(batches.items()))
-            yield tp, self._message(tp, batch.ends - 1, list(batches.values()))
+        generation = self.app.consumer_generation_id
+        fetched, active = await self._wait_next_records(timeout)
+        batches = [
+            Batch(one.source, one.begins, one.ends, one)
+            for tp, fetches in (fetched or {}).items()
+            if active is None or tp in active
+            for one in cast("Sequence[Fetched]", fetches)
+        ]
+        if batches and span(batches) < FULL_RECORDS:
+            self._due = self.loop.time() + self.reader.pace_s
+        for together in parted(batches, MESSAGE_RECORDS):
+            # After a rebalance the reader may stand elsewhere, and what is left is fetched anew.
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            message = self._message(together)
+            yield message.tp, message
 
-    def _batch(self, tp: TP, fetched: Sequence[Any], position: int) -> Batch:
-        source = _source(tp)
-        records = [_log_record(source, record) for record in fetched]
-        return Batch(source, self._ends.get(tp, 0), position, records)
-
-    def _message(self, tp: TP, offset: int, batches: list[Batch]) -> ConsumerMessage:
-        """Return one message for all that a fetch brought, under the name of one partition."""
+    def _message(self, batches: Sequence[Batch]) -> ConsumerMessage:
+        """Return one message for several partitions, under the name of the first."""
+        first = batches[0]
         return ConsumerMessage(
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=offset,
+            topic=first.source.topic,
+            partition=first.source.partition,
+            offset=first.ends - 1,
             timestamp=time.time(),
             timestamp_type=0,
             headers={},
             key=None,
             value=cast("Any", batches),
             checksum=None,
-            tp=tp,
+            tp=TP(first.source.topic, first.source.partition),
             generation_id=self.app.consumer_generation_id,
         )
 
@@ -151,6 +145,16 @@ class BatchConsumer(driver.Consumer):
         message.acked = True
         self._unacked_messages.discard(message)
         return True
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Leave the partition in: a full buffer has the next message wait, and that is enough.
+
+        Otherwise a fetch begun before the buffer had room again would wait for the other
+        partitions, as long as a fetch may take, beside records that lie ready.
+        """
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing was taken out."""
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps are no concern of a consumer that commits the reader's positions."""
@@ -246,14 +250,3 @@ def _faust_app(bootstrap: str, name: str, instance: str) -> faust.App:
 
 def _source(tp: Any) -> TopicPartition:
     return TopicPartition(tp.topic, tp.partition)
-
-
-def _log_record(source: TopicPartition, record: Any) -> LogRecord:
-    return LogRecord(
-        source,
-        record.offset,
-        (record.key or b"").decode("utf-8", "replace"),
-        record.value or b"",
-        headers_of(record.headers),
-        record.timestamp,
-    )

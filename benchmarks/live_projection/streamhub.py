@@ -53,8 +53,9 @@ class TimedRunner(Runner):
     stopwatch: Stopwatch
 
     async def apply(self, batches: Sequence[Batch]) -> None:
+        before = self.applied
         await super().apply(batches)
-        self.stopwatch.count(sum(len(batch.records) for batch in batches))
+        self.stopwatch.count(self.applied - before)
 
 
 async def project(place: Place, stopwatch: Stopwatch) -> None:

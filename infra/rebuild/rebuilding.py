@@ -185,7 +185,7 @@ class Rebuild:
             finally:
                 if work.fetched is not None:
                     await asyncio.wait([work.fetched])
-                await asyncio.to_thread(work.reader.close)
+                await work.reader.close()
         finally:
             await ends.close()
             await dead_letters.close()
@@ -211,7 +211,8 @@ class Rebuild:
             for source, start in (await runner.assign(read)).items():
                 at[source] = min(start, at.get(source, start))
             runners.append(runner)
-        reader = await asyncio.to_thread(BulkReader, self.core.places.kafka, at)
+        reader = BulkReader(self.core.places.kafka, at)
+        await reader.start()
         return _Pass(runners, reader, at, ends)
 
     async def _follow(self, work: _Pass, near: int) -> int:
@@ -240,8 +241,8 @@ class Rebuild:
 
     async def _piece(self, work: _Pass) -> None:
         """Apply what was read, while what follows is being read."""
-        batches = await (work.fetched or asyncio.to_thread(work.reader.read))
-        work.fetched = asyncio.create_task(asyncio.to_thread(work.reader.read))
+        batches = await (work.fetched or work.reader.read())
+        work.fetched = asyncio.create_task(work.reader.read())
         batches = [_cut(batch, work.limit) for batch in batches]
         for batch in batches:
             work.at[batch.source] = batch.ends
@@ -251,12 +252,15 @@ class Rebuild:
                 for runner in work.runners
             )
         )
-        await self.pacer.spend(sum(len(batch.records) for batch in batches))
+        await self.pacer.spend(sum(batch.ends - batch.begins for batch in batches))
 
 
 def _cut(batch: Batch, limit: Mapping[TopicPartition, int]) -> Batch:
     """Return what of a batch lies below the limit."""
-    ends = max(batch.begins, min(batch.ends, limit.get(batch.source, batch.ends)))
+    limit_here = limit.get(batch.source, batch.ends)
+    if batch.ends <= limit_here:
+        return batch
+    ends = max(batch.begins, limit_here)
     records = [record for record in batch.records if record.offset < ends]
     return Batch(batch.source, batch.begins, ends, records)
 

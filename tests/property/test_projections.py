@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from events.base import Command, Event, TopicPartition
 from events.codec import LogRecord
-from projections import runner as runner_module
+from projections import patience
 from projections.batches import Batch
 from projections.declaration import Projection, Store
 from projections.ports import StoreUnavailable
@@ -34,7 +34,7 @@ KEYS = MemoryKeyRing.loaded(*PEOPLE)
 @pytest.fixture(scope="module", autouse=True)
 def impatient() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner_module, "_FIRST_RETRY_S", 0.0001)
+        patch.setattr(patience, "_FIRST_RETRY_S", 0.0001)
         yield
 
 

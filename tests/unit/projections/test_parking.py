@@ -10,12 +10,12 @@ import pytest
 from events.base import Event
 from events.codec import LogRecord
 from events.follows import UserFollowed, UserUnfollowed
-from projections import runner as runner_module
+from projections import patience
 from projections.batches import Batch
+from projections.burying import TooManyDeadLetters
 from projections.declaration import AfterPoison, Key, Projection
 from projections.folding import RowChange
 from projections.ports import StoreUnavailable
-from projections.runner import TooManyDeadLetters
 from tests.unit.events.keys import MemoryKeyRing
 from tests.unit.events.known import ADA, BEN, CLEO, log_record
 from tests.unit.projections.test_runner import (
@@ -210,7 +210,7 @@ async def test_nothing_is_asked_where_no_projection_parks() -> None:
 async def test_notes_that_cannot_be_written_stop_everything_until_they_can(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "_FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "_FIRST_RETRY_S", 0.001)
     bench = await started()
     times, park = [StoreUnavailable("away")] * 3, bench.parking.park
 

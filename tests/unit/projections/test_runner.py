@@ -11,12 +11,13 @@ from events.base import Event, Id, Recorded, TopicPartition
 from events.codec import LogRecord
 from events.comments import CommentPosted
 from events.follows import UserFollowed, UserUnfollowed
-from projections import runner as runner_module
+from projections import patience
 from projections.batches import Batch
+from projections.burying import TooManyDeadLetters
 from projections.declaration import Change, Increment, Key, Projection, Store, Table
 from projections.folding import RowChange
 from projections.ports import StoreUnavailable
-from projections.runner import BatchMissing, ChosenBuilds, Runner, TooManyDeadLetters
+from projections.runner import BatchMissing, ChosenBuilds, Runner
 from tests.unit.events.keys import MemoryKeyRing
 from tests.unit.events.known import ADA, BEN, CLEO, COMMENT, VIDEO, log_record
 from tests.unit.projections.memory import MemoryDeadLetters, MemoryParking, MemorySink
@@ -242,7 +243,7 @@ def failing(times: int, error: type[Exception] = StoreUnavailable) -> Callable[[
 async def test_a_store_that_is_away_is_tried_until_it_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "_FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "_FIRST_RETRY_S", 0.001)
     bench = Bench()
     await bench.runner.assign([SOURCE])
     bench.sink.before = failing(3)
@@ -253,7 +254,7 @@ async def test_a_store_that_is_away_is_tried_until_it_answers(
 async def test_an_answer_that_was_lost_does_not_apply_a_step_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "_FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "_FIRST_RETRY_S", 0.001)
     bench = Bench()
     await bench.runner.assign([SOURCE])
     bench.sink.after = failing(1)
@@ -274,7 +275,7 @@ async def test_partitions_are_brought_on_together() -> None:
 async def test_an_answer_that_was_lost_between_two_steps_applies_each_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "_FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "_FIRST_RETRY_S", 0.001)
     bench = Bench()
     await bench.runner.assign([SOURCE, OTHER])
     bench.sink.after = failing(1)

@@ -1,0 +1,133 @@
+"""What a fetch brought of a partition, unpacked where it is read and not before.
+
+aiokafka makes objects of all records of a fetch before it hands out the first. Thousands of them,
+a dozen headers each, then pass through the processor's caches once for everything that is done to
+them, and that costs more than the doing. Here the client hands over the bytes that came; a record
+is made when it is read, and its room is free again for the next ones.
+
+The client has no setting for that: two names in its fetcher's module are replaced below. Consumers
+whose ``key_deserializer`` is ``WHOLE_FETCHES`` get fetches, all others records as ever. Reading as
+such, with transactions and checksums, stays the client's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.record.memory_records import MemoryRecords
+
+from events.base import TopicPartition
+from events.codec import LogRecord, headers_of
+
+#: Given to a consumer instead of a deserializer of keys, it asks for fetches instead of records.
+WHOLE_FETCHES = object()
+
+
+class _Kept:
+    """Stands in for ``MemoryRecords``: keeps the bytes, which may be read more than once."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        records = MemoryRecords(data)
+        self.has_next = records.has_next
+        self.next_batch = records.next_batch
+        self.size_in_bytes = records.size_in_bytes
+
+
+class _Raw(PartitionRecords):  # type: ignore[misc]
+    """The client's reading, which leaves the records as they are in its own buffer."""
+
+    def _consumer_record(self, _: Any, record: Any) -> Any:
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(Iterable[LogRecord]):
+    """The committed records of a fetch; every iteration reads them anew.
+
+    ``ends`` is the offset behind the fetch, with all that is no record in it.
+
+    Raises:
+        aiokafka.errors.CorruptRecordException: while iterating, where a checksum is wrong.
+    """
+
+    source: TopicPartition
+    begins: int
+    ends: int
+    data: bytes
+    aborted: Sequence[tuple[int, int]]
+    options: Sequence[Any]
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        source = self.source
+        records = MemoryRecords(self.data)
+        raw = _Raw(source, records, self.aborted, self.begins, *self.options)
+        for record in raw._records_iterator:  # noqa: SLF001 - spares a call a record
+            yield LogRecord(
+                source,
+                record.offset,
+                (record.key or b"").decode("utf-8", "replace"),
+                record.value or b"",
+                headers_of(record.headers),
+                record.timestamp,
+            )
+
+
+class _WholeFetch(PartitionRecords):  # type: ignore[misc]
+    """All that it yields is one ``Fetched``; the client moves on to its end."""
+
+    def __init__(
+        self,
+        tp: Any,
+        kept: _Kept,
+        aborted: Sequence[tuple[int, int]] | None,
+        begins: int,
+        *options: Any,
+    ) -> None:
+        super().__init__(tp, kept, aborted, begins, *options)
+        self._fetched = Fetched(
+            TopicPartition(tp.topic, tp.partition),
+            begins,
+            _end(kept.data, begins),
+            kept.data,
+            tuple(aborted or ()),
+            options,
+        )
+
+    def _unpack_records(self) -> Iterator[Fetched]:
+        self.next_fetch_offset = self._fetched.ends
+        yield self._fetched
+
+
+def _end(data: bytes, begins: int) -> int:
+    """Return the offset behind what was fetched; nothing needs to be unpacked for that."""
+    records = MemoryRecords(data)
+    end = begins
+    while records.has_next():
+        end = records.next_batch().next_offset
+    return end
+
+
+def _partition_records(
+    tp: Any,
+    kept: _Kept,
+    aborted: Sequence[tuple[int, int]] | None,
+    begins: int,
+    key_deserializer: Any,
+    value_deserializer: Any,
+    *options: Any,
+) -> PartitionRecords:
+    """Stand in for the class ``PartitionRecords``."""
+    if key_deserializer is WHOLE_FETCHES:
+        return _WholeFetch(tp, kept, aborted, begins, None, value_deserializer, *options)
+    return PartitionRecords(
+        tp, kept, aborted, begins, key_deserializer, value_deserializer, *options
+    )
+
+
+fetcher.MemoryRecords = _Kept
+fetcher.PartitionRecords = _partition_records

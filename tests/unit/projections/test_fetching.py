@@ -1,0 +1,124 @@
+"""Fetches as they come from Kafka: read anew each time, committed records only."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.control_record import ABORT_MARKER, COMMIT_MARKER
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition as KafkaTopicPartition
+
+from events.base import TopicPartition
+from projections.fetching import WHOLE_FETCHES, Fetched
+
+PLACE = KafkaTopicPartition("events.engagement", 3)
+MAGIC, LZ4 = 2, 3
+READ_COMMITTED = 1
+#: Where a batch keeps its attributes, and which of them says that it holds a marker.
+ATTRIBUTES_AT, CONTROL = 21, 0x20
+
+
+def batch(first: int, *values: str, producer: int = 1, codec: int = LZ4) -> bytes:
+    """Return a batch of a transaction, as the broker sends it."""
+    builder = DefaultRecordBatchBuilder(MAGIC, codec, True, producer, 0, 0, 1 << 20)
+    for number, value in enumerate(values):
+        headers = [("ce_type", b"video.viewed.v1"), ("empty", None)]
+        builder.append(number, 1_000 + number, b"key", value.encode(), headers)
+    return _at(first, bytearray(builder.build()))
+
+
+def marker(offset: int, kind: int, producer: int = 1) -> bytes:
+    """Return the batch that ends a transaction."""
+    builder = DefaultRecordBatchBuilder(MAGIC, 0, True, producer, 0, 0, 1 << 20)
+    builder.append(0, 1_000, struct.pack(">HH", 0, kind), b"\0" * 6, [])
+    made = bytearray(builder.build())
+    made[ATTRIBUTES_AT + 1] |= CONTROL
+    return _at(offset, made)
+
+
+def _at(first: int, made: bytearray) -> bytes:
+    made[:8] = first.to_bytes(8, "big")
+    return bytes(made)
+
+
+def fetch(
+    data: bytes, begins: int = 0, aborted: list[tuple[int, int]] | None = None, check: bool = False
+) -> Fetched:
+    """Return what the client makes of bytes from the broker."""
+    kept = fetcher.MemoryRecords(data)
+    whole = fetcher.PartitionRecords(
+        PLACE, kept, aborted, begins, WHOLE_FETCHES, None, check, READ_COMMITTED
+    )
+    (fetched,) = whole
+    assert whole.next_fetch_offset == fetched.ends, "the client would go on elsewhere"
+    assert isinstance(fetched, Fetched)
+    return fetched
+
+
+def test_all_records_of_a_fetch_are_read_as_often_as_wanted() -> None:
+    fetched = fetch(batch(0, "a", "b") + marker(2, COMMIT_MARKER.type_) + batch(3, "c"))
+    assert (fetched.source, fetched.begins, fetched.ends) == (TopicPartition(*PLACE), 0, 4)
+    first = list(fetched)
+    assert [(r.offset, r.key, r.value, r.timestamp_ms) for r in first] == [
+        (0, "key", b"a", 1_000),
+        (1, "key", b"b", 1_001),
+        (3, "key", b"c", 1_000),
+    ]
+    assert first[0].headers == {"ce_type": b"video.viewed.v1"}
+    assert list(fetched) == first
+
+
+def test_reading_that_was_left_halfway_starts_from_the_beginning() -> None:
+    fetched = fetch(batch(0, "a", "b", "c"))
+    assert next(iter(fetched)).value == b"a"
+    assert [record.value for record in fetched] == [b"a", b"b", b"c"]
+
+
+def test_records_of_an_aborted_transaction_are_passed_over_each_time() -> None:
+    data = (
+        batch(0, "lost", producer=7)
+        + batch(1, "kept", producer=8)
+        + marker(2, ABORT_MARKER.type_, producer=7)
+        + marker(3, COMMIT_MARKER.type_, producer=8)
+        + batch(4, "later", producer=7)
+    )
+    fetched = fetch(data, aborted=[(7, 0)])
+    for _ in range(2):
+        assert [record.value for record in fetched] == [b"kept", b"later"]
+    assert fetched.ends == 5
+
+
+def test_a_fetch_of_nothing_but_a_marker_still_leads_on() -> None:
+    fetched = fetch(marker(9, COMMIT_MARKER.type_), begins=9)
+    assert (list(fetched), fetched.ends) == ([], 10)
+
+
+def test_records_before_the_offset_asked_for_are_left_out() -> None:
+    """The broker sends whole batches, from the one that holds the offset on."""
+    fetched = fetch(batch(0, "a", "b", "c"), begins=2)
+    assert [record.value for record in fetched] == [b"c"]
+    assert (fetched.begins, fetched.ends) == (2, 3)
+
+
+def test_a_batch_that_was_cut_off_by_the_size_of_the_fetch_is_not_counted() -> None:
+    fetched = fetch(batch(0, "a") + batch(1, "b")[:-3])
+    assert ([record.value for record in fetched], fetched.ends) == ([b"a"], 1)
+
+
+def test_a_wrong_checksum_is_found_out() -> None:
+    data = bytearray(batch(0, "abcdefgh", codec=0))
+    data[-1] ^= 0xFF
+    with pytest.raises(CorruptRecordException):
+        list(fetch(bytes(data), check=True))
+
+
+def test_other_consumers_get_records_as_ever() -> None:
+    kept = fetcher.MemoryRecords(batch(0, "a", "b"))
+    records = fetcher.PartitionRecords(PLACE, kept, [], 0, None, None, False, READ_COMMITTED)
+    assert [(record.topic, record.offset, record.value) for record in records] == [
+        (PLACE.topic, 0, b"a"),
+        (PLACE.topic, 1, b"b"),
+    ]
