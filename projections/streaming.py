@@ -92,6 +92,8 @@ class BatchConsumer(driver.Consumer):
     reader: BatchReader
     #: When the next fetch may begin, by the clock of the loop.
     _due: float = 0.0
+    #: How often it was put to the reader's positions.
+    _seeks: int = 0
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         self.reader = cast("BatchTransport", self.transport).reader
@@ -103,11 +105,12 @@ class BatchConsumer(driver.Consumer):
         starts = await self.reader.assign(list(assigned))
         offsets = {assigned[source]: offset for source, offset in starts.items()}
         await self.seek_wait(offsets)
+        self._seeks += 1
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
         await asyncio.sleep(max(0.0, self._due - self.loop.time()))
-        generation = self.app.consumer_generation_id
         fetched, active = await self._wait_next_records(timeout)
+        seeks = self._seeks
         batches = [
             Batch(one.source, one.begins, one.ends, one)
             for tp, fetches in (fetched or {}).items()
@@ -118,7 +121,7 @@ class BatchConsumer(driver.Consumer):
             self._due = self.loop.time() + self.reader.pace_s
         for together in parted(batches, MESSAGE_RECORDS):
             # After a rebalance the reader may stand elsewhere, and what is left is fetched anew.
-            if not self.flow_active or self.app.consumer_generation_id != generation:
+            if not self.flow_active or self._seeks != seeks:
                 return
             message = self._message(together)
             yield message.tp, message

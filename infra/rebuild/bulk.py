@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -47,6 +48,8 @@ class BulkReader:
         self._consumer.assign(list(self._starts))
         for partition, at in self._starts.items():
             self._consumer.seek(partition, at)
+        # Stopping the client before a task of its own has begun raises CancelledError.
+        await asyncio.sleep(0)
 
     async def read(self) -> list[Batch]:
         """Return what comes next, a batch a partition; nothing when nothing came for a moment.
