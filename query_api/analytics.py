@@ -16,8 +16,9 @@ from query_api.reading import Queries, Row, fresh
 from query_api.videos import visible_video
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/analytics", tags=["analytics"])
+router = APIRouter(prefix=f"{API}/analytics", tags=["analytics"])
 
 _DAYS_DEFAULT = 30
 _DAYS_MAX = 366

@@ -13,8 +13,9 @@ from events.errors import NotFound
 from query_api.reading import Queries
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/commands", tags=["commands"])
+router = APIRouter(prefix=f"{API}/commands", tags=["commands"])
 
 
 class CommandState(ApiModel):

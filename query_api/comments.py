@@ -19,8 +19,9 @@ from query_api.videos import visible_video
 from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
+from schemas.http.paths import API
 
-router = APIRouter(tags=["comments"])
+router = APIRouter(prefix=API, tags=["comments"])
 
 _COLUMNS = (
     "c.id, c.user_id, c.video_id, c.parent_comment_id, c.text, c.created_at, c.updated_at, "

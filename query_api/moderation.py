@@ -14,8 +14,9 @@ from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/moderation", tags=["moderation"])
+router = APIRouter(prefix=f"{API}/moderation", tags=["moderation"])
 
 _SORTS = {
     "openedAt": Sort("opened_at", "timestamptz"),

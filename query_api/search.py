@@ -25,8 +25,9 @@ from schemas.http.paging import (
     encode_cursor,
     page_meta,
 )
+from schemas.http.paths import API
 
-router = APIRouter(tags=["search"])
+router = APIRouter(prefix=API, tags=["search"])
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 _CREATORS_MAX = 50

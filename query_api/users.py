@@ -17,8 +17,9 @@ from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix=f"{API}/users", tags=["users"])
 
 _SUBSCRIBED = Sort("s.subscribed_at", "timestamptz")
 

@@ -19,8 +19,9 @@ from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
+from schemas.http.paths import API
 
-router = APIRouter(tags=["videos"])
+router = APIRouter(prefix=API, tags=["videos"])
 
 _COLUMNS = (
     "v.id, v.creator_id, v.title, v.description, v.thumbnail_url, v.duration, v.file_size, "
@@ -124,7 +125,7 @@ def detail(services: Queries, row: Row, caller: Caller) -> VideoDetail:
         uploaded_at=row["uploaded_at"],
         created_at=row["uploaded_at"],
         processed_at=row["processed_at"],
-        stream_url=f"/api/v1/videos/{row['id']}/stream-url" if ready else None,
+        stream_url=f"{API}/videos/{row['id']}/stream-url" if ready else None,
         failure=failure,
         blocked=owns and row["blocked_reason"] is not None,
     )

@@ -17,8 +17,9 @@ from events.outcomes import CommandDecided
 from events.users import Role
 from schemas.http.caller import Claims, TokenUse
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix=f"{API}/auth", tags=["auth"])
 
 _DEVICE_CHARACTERS = 50
 

@@ -20,8 +20,9 @@ from commands.services import Commander, CommentPlace, RequestCommander
 from events.comments import ReportReason
 from events.errors import NotFound
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/comments", tags=["comments"])
+router = APIRouter(prefix=f"{API}/comments", tags=["comments"])
 
 
 class CommentBody(RequestModel):

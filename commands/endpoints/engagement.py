@@ -23,8 +23,9 @@ from events import clock
 from events.engagement import EngagementKind
 from events.errors import NotFound
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
+from schemas.http.paths import API
 
-router = APIRouter(tags=["engagement"])
+router = APIRouter(prefix=API, tags=["engagement"])
 
 #: How long a session's views of a video count as one; PeerTube takes an hour as well.
 VIEW_WINDOW = timedelta(hours=1)

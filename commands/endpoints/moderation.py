@@ -16,8 +16,9 @@ from events.errors import NotFound
 from events.moderation import ModerationAction, ReviewDecision, SubjectType
 from events.users import Role
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/moderation", tags=["moderation"])
+router = APIRouter(prefix=f"{API}/moderation", tags=["moderation"])
 
 
 class TextBody(RequestModel):

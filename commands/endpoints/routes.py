@@ -1,11 +1,7 @@
-"""Every command endpoint, under one router."""
+"""Every command endpoint."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from commands.endpoints import auth, comments, engagement, moderation, users, videos
 
-router = APIRouter()
-for part in (auth, users, videos, engagement, comments, moderation):
-    router.include_router(part.router)
+ROUTERS = tuple(part.router for part in (auth, users, videos, engagement, comments, moderation))

@@ -14,8 +14,9 @@ from commands.services import Commander, RequestCommander
 from commands.users import UpdateProfile
 from events.errors import NotFound
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix=f"{API}/users", tags=["users"])
 
 
 class ProfileBody(RequestModel):

@@ -16,8 +16,9 @@ from commands.videos import CreateVideo, DeleteVideo, RequestUpload, UpdateVideo
 from events.errors import TooLarge, Unprocessable
 from events.videos import Visibility
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
+from schemas.http.paths import API
 
-router = APIRouter(prefix="/videos", tags=["videos"])
+router = APIRouter(prefix=f"{API}/videos", tags=["videos"])
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10)]

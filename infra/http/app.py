@@ -27,6 +27,7 @@ from query_api import media
 from query_api import routes as query_routes
 
 VERSION = "0.1.0"
+_OTHERS = (media.router, health.router, watch.router, catalogue.router)
 
 
 def create_app(settings: Settings, stopping: Callable[[], bool] = lambda: False) -> FastAPI:
@@ -42,12 +43,9 @@ def create_app(settings: Settings, stopping: Callable[[], bool] = lambda: False)
         lifespan=_lifespan(settings, console, stopping),
         redoc_url=None,
     )
-    app.include_router(query_routes.router, prefix="/api/v1")
-    app.include_router(command_routes.router, prefix="/api/v1")
-    app.include_router(media.router)
-    app.include_router(health.router)
-    app.include_router(watch.router)
-    app.include_router(catalogue.router)
+    # Not by ``include_router``: of routers in routers, FastAPI matches every path several times.
+    for router in (*command_routes.ROUTERS, *query_routes.ROUTERS, *_OTHERS):
+        app.router.routes.extend(router.routes)
     app.mount(CONSOLE, console)
     install_error_handlers(app)
     # The last one added is the outermost.

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from commands.ports import OutcomePendingError
 from events.errors import ErrorKind, FieldError, Invalid, StreamHubError
 from schemas.http.envelope import CommandMeta, Envelope, ErrorBody, ErrorDetail, Failure, Meta
+from schemas.http.paths import API
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +110,7 @@ async def _unexpected(_request: Request, error: Exception) -> Response:
 async def _pending(_request: Request, error: Exception) -> Response:
     """The command is safe in the log; its outcome can be asked for."""
     assert isinstance(error, OutcomePendingError)
-    where = f"/api/v1/commands/{error.command_id}"
+    where = f"{API}/commands/{error.command_id}"
     body = Envelope[dict[str, str]](
         data={"status": "pending", "statusUrl": where},
         meta=Meta(command=CommandMeta(id=error.command_id, stream_version=0)),

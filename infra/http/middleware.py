@@ -14,12 +14,13 @@ from events import clock
 from events.errors import TooLarge
 from infra import metrics
 from infra.http.errors import failure_response
+from schemas.http.paths import API
 
 log = structlog.get_logger(__name__)
 
 _CORRELATION = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
-_UPLOAD_CONFIRMED = ("POST", "/api/v1/videos", "201")
+_UPLOAD_CONFIRMED = ("POST", f"{API}/videos", "201")
 _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

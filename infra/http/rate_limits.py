@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.errors import RateLimited, StreamHubError, Unavailable
 from infra.http.errors import failure_response
+from schemas.http.paths import API
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,6 @@ class Limiter(Protocol):
         """Count one request of a client; raises Unavailable."""
 
 
-_API = "/api/v1"
 _CLIENTS_KNOWN = 4_096
 LOGIN = Limit("login", 5, 60, 300)
 REGISTER = Limit("register", 3, 3600)
@@ -55,11 +55,11 @@ READ = Limit("read", 1000, 60)
 GENERAL = Limit("general", 100, 60, 60)
 #: (method, path) of the routes with a limit of their own.
 ROUTES: dict[tuple[str, str], Limit] = {
-    ("POST", f"{_API}/auth/login"): LOGIN,
+    ("POST", f"{API}/auth/login"): LOGIN,
     ("POST", "/console/sign-in"): LOGIN,
-    ("POST", f"{_API}/auth/register"): REGISTER,
-    ("POST", f"{_API}/videos"): UPLOAD,
-    ("POST", f"{_API}/comments"): COMMENT,
+    ("POST", f"{API}/auth/register"): REGISTER,
+    ("POST", f"{API}/videos"): UPLOAD,
+    ("POST", f"{API}/comments"): COMMENT,
 }
 
 
@@ -68,7 +68,7 @@ def limit_of(method: str, path: str) -> Limit | None:
     own = ROUTES.get((method, path.rstrip("/")))
     if own is not None:
         return own
-    if not path.startswith(_API):
+    if not path.startswith(API):
         return None
     return READ if method in {"GET", "HEAD", "OPTIONS"} else GENERAL
 
