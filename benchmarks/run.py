@@ -32,6 +32,7 @@ TOPICS: Mapping[str, str] = {
     "live_projection": "benchmarks.live_projection.topic",
     "rebuild": "benchmarks.rebuild.topic",
     "commands": "benchmarks.commands.topic",
+    "query_api": "benchmarks.query_api.topic",
     "takeover": "benchmarks.takeover.topic",
     "transcode": "benchmarks.transcode.topic",
     "moderation": "benchmarks.moderation.topic",
