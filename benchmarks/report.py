@@ -22,6 +22,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENT = ROOT / "docs" / "performance.md"
+PLOTS = DOCUMENT.parent / "plots"
 BEGIN = "<!-- figures -->"
 END = "<!-- /figures -->"
 
@@ -57,6 +58,25 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """A line of a plot."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What ``benchmarks.plots`` draws as ``docs/plots/<name>.png``; both axes are logarithmic."""
+
+    name: str
+    title: str
+    x: str
+    y: str
+    series: Sequence[Series]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a topic found; ``about`` says in a sentence what was done, ``raw`` holds every run."""
 
@@ -64,6 +84,7 @@ class Result:
     figures: Sequence[Figure]
     raw: Mapping[str, Any]
     libraries: Sequence[str] = field(default_factory=tuple)
+    plots: Sequence[Plot] = field(default_factory=tuple)
 
 
 class Topic(Protocol):
@@ -119,6 +140,7 @@ def document(
         "command": f"python -m benchmarks.run {topic} --rounds {rounds}" + " --quick" * quick,
         "about": result.about,
         "figures": [asdict(figure) for figure in result.figures],
+        "plots": [asdict(plot) for plot in result.plots],
         "raw": result.raw,
         "rounds": rounds,
         "quick": quick,
@@ -162,6 +184,9 @@ def _section(content: Document) -> str:
     lines = [f"### {content['topic'].replace('_', ' ').capitalize()}", "", content["about"], ""]
     lines += ["| Figure | Median | Lowest to highest | Target |", "|---|---|---|---|"]
     lines += [_row(figure) for figure in content["figures"]]
+    for plot in content.get("plots", ()):
+        if (PLOTS / f"{plot['name']}.png").exists():
+            lines += ["", f"![{plot['title']}](plots/{plot['name']}.png)"]
     lines += ["", f"Made by `{content['command']}`. {_circumstances(content)}"]
     return "\n".join(lines)
 

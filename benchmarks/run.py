@@ -33,6 +33,7 @@ TOPICS: Mapping[str, str] = {
     "rebuild": "benchmarks.rebuild.topic",
     "commands": "benchmarks.commands.topic",
     "query_api": "benchmarks.query_api.topic",
+    "freshness": "benchmarks.freshness.topic",
     "takeover": "benchmarks.takeover.topic",
     "transcode": "benchmarks.transcode.topic",
     "moderation": "benchmarks.moderation.topic",

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from benchmarks.commands.backlog import bare_per_second, decided_per_second
 from benchmarks.commands.load import Latencies, open_loop
+from benchmarks.commands.people import likes
 from benchmarks.commands.system import System, whole_system
+from benchmarks.http_client import connections
 from benchmarks.report import Figure, Result, Spread
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
@@ -72,23 +72,13 @@ async def _round(system: System, seconds: float) -> dict[str, Any]:
 
 
 async def _like(system: System, rate: float, seconds: float) -> Latencies:
-    # A light client: what the load generator takes of the two cores, StreamHub does not have.
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
-        timeout=aiohttp.ClientTimeout(total=60.0),
-    ) as client:
-        headers = [{"Authorization": f"Bearer {token}"} for token in system.tokens]
+    like = likes(system)
+    async with connections(system.url, _CONNECTIONS) as api:
 
-        async def request(number: int) -> bool:
-            who = headers[number % _PEOPLE]
-            video_id = system.videos[number // _PEOPLE % _VIDEOS]
-            method = "DELETE" if number // (_PEOPLE * _VIDEOS) % 2 else "POST"
-            url = f"{system.url}/api/v1/videos/{video_id}/like"
-            async with client.request(method, url, headers=who) as answer:
-                await answer.read()
-                return answer.status == 200
+        async def send(number: int) -> bool:
+            return (await api.send(like(number))).status == 200
 
-        return await open_loop(request, rate, seconds)
+        return await open_loop(send, rate, seconds)
 
 
 def _figure(name: str, loads: list[dict[str, Any]], key: str, target: str = "") -> Figure:
