@@ -13,6 +13,7 @@ from benchmarks.commands.load import Latencies, open_loop
 from benchmarks.commands.people import likes
 from benchmarks.commands.system import System, whole_system
 from benchmarks.http_client import connections
+from benchmarks.peers.beside import TITLE, measure_eventsourcing
 from benchmarks.report import Figure, Result, Spread
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
@@ -31,16 +32,19 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
         async with whole_system(servers, Path(folder), _PEOPLE, _VIDEOS) as system:
             await _like(system, RATE / 2, WARM_UP_S)
             loads = [await _round(system, seconds) for _ in range(rounds)]
-            decided, bare = [], []
-            for _ in range(rounds):
+            decided, bare, peers = [], [], []
+            for number in range(rounds):
                 decided.append(await decided_per_second(system.settings, backlog))
                 bare.append(await bare_per_second(system.settings, backlog))
+                peer = await measure_eventsourcing(servers["postgres"], number, quick)
+                peers += [peer["saves_per_second"]] if peer else []
     return Result(
         about=(
             f"Likes and unlikes over HTTP, {RATE:.0f} a second from {_PEOPLE} people on {_VIDEOS} "
             "videos, open loop (latency counts from when a request was due), all projections and "
             "processors running and the load generator on the same cores. Then likes that waited "
-            "while no processor ran, beside a bare idempotent producer of as many records."
+            "while no processor ran, beside a bare idempotent producer of as many records, and "
+            "beside saves of such likes by pyeventsourcing on the same Postgres, one after another."
         ),
         figures=(
             _figure("Answered, p50", loads, "p50_ms"),
@@ -57,10 +61,26 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
                 "x",
                 Spread.of(d / b for d, b in zip(decided, bare, strict=True)),
             ),
+            *_peer_figures(decided, peers),
         ),
-        raw={"loads": loads, "decided_per_second": decided, "bare_per_second": bare},
+        raw={
+            "loads": loads,
+            "decided_per_second": decided,
+            "bare_per_second": bare,
+            "eventsourcing_saves_per_second": peers,
+        },
         libraries=("confluent-kafka", "aiokafka", "fastapi", "uvicorn", "asyncpg"),
     )
+
+
+def _peer_figures(decided: list[float], peers: list[float]) -> list[Figure]:
+    if not peers:
+        return []
+    ratio = Spread.of(d / p for d, p in zip(decided, peers, strict=True))
+    return [
+        Figure(f"{TITLE}, saves", "1/s", Spread.of(peers)),
+        Figure(f"Decided / {TITLE}", "x", ratio),
+    ]
 
 
 async def _round(system: System, seconds: float) -> dict[str, Any]:
