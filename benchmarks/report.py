@@ -49,12 +49,16 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. ``unit`` is "x" for a ratio; ``target`` is what it is held against."""
+    """One line of the table. ``unit`` is "x" for a ratio; ``target`` is what it is held against.
+
+    Of two releases' ratios the higher is the better one, unless ``lower_is_better``.
+    """
 
     name: str
     unit: str
     spread: Spread
     target: str = ""
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True, slots=True)
