@@ -15,13 +15,12 @@ from typing import Any
 
 import orjson
 
-from benchmarks.report import RESULTS, ROOT, Document, number
+from benchmarks.report import RATIO, RESULTS, ROOT, Document, number
 
 LAST_RELEASE = "last-release"
 #: Of fewer rounds nobody knows how much a figure varies.
 ROUNDS_MIN = 2
 _ALLOWED_SHARE = 0.1
-_RATIO = "x"
 
 
 class NothingToCompare(ValueError):
@@ -115,7 +114,7 @@ def _ratios(old: Document, new: Document) -> tuple[list[Change], list[str]]:
     figures = {figure["name"]: figure for figure in new["figures"]}
     changes, missing = [], []
     for figure in old["figures"]:
-        if figure["unit"] != _RATIO:
+        if figure["unit"] != RATIO:
             continue
         other = figures.get(figure["name"])
         if other is None:

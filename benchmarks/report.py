@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = DOCUMENT.parent / "plots"
+TREND_BEGIN, TREND_END = "<!-- trend -->", "<!-- /trend -->"
+#: The unit of a ratio.
+RATIO = "x"
 BEGIN = "<!-- figures -->"
 END = "<!-- /figures -->"
 
@@ -175,13 +178,20 @@ def rewrite(documents: Sequence[Document]) -> None:
     Raises:
         ValueError: the page has lost its markers.
     """
-    page = DOCUMENT.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{DOCUMENT} needs the lines {BEGIN} and {END}")
-    sections = "\n\n".join(_section(content) for content in documents)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{sections}\n\n{END}{after}", encoding="utf-8")
+    put_between(DOCUMENT, BEGIN, END, "\n\n".join(_section(content) for content in documents))
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two lines of a page.
+
+    Raises:
+        ValueError: the page has lost them.
+    """
+    before, found_begin, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"{page} needs the lines {begin} and {end}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def _section(content: Document) -> str:

@@ -25,7 +25,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import compare, environments, report
+from benchmarks import compare, environments, report, scale, trend
 from infra.native.stack import NativeStack
 from infra.settings import Settings
 
@@ -55,13 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _arguments(arguments)
     before = compare.results_of(chosen.against) if chosen.against else {}
     failed = []
-    for topic in chosen.topics or ([] if chosen.against else TOPICS):
+    looks_only = bool(chosen.against or chosen.keep) and not chosen.topics
+    for topic in chosen.topics or ([] if looks_only else TOPICS):
         try:
             _measure(topic, chosen.rounds, quick=chosen.quick)
         except Exception:  # noqa: BLE001 - one topic's trouble is no reason to lose the others
             failed.append(topic)
             traceback.print_exc()
-    if not chosen.no_document and (chosen.topics or not chosen.against):
+    if chosen.keep:
+        path = trend.keep(chosen.keep, report.read(TOPICS))
+        out.print(f"{path.relative_to(report.ROOT)}")
+    if not chosen.no_document and (chosen.keep or not looks_only):
         _document()
     if failed:
         out.print(f"failed: {', '.join(failed)}", style="red")
@@ -77,7 +81,15 @@ def _document() -> None:
     else:
         command = [str(python), "-m", "benchmarks.plots"]
         subprocess.run(command, cwd=report.ROOT, check=True, stdout=subprocess.DEVNULL)
-    report.rewrite(report.read(TOPICS))
+    documents = report.read(TOPICS)
+    report.rewrite(documents)
+    scale.rewrite(documents)
+    report.put_between(
+        report.DOCUMENT,
+        report.TREND_BEGIN,
+        report.TREND_END,
+        trend.table(trend.history(), documents),
+    )
 
 
 def _compare(before: Mapping[str, report.Document], topics: Sequence[str]) -> bool:
@@ -101,6 +113,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="PLACE",
         help="compare ratios with a folder of results, a git revision or last-release; "
         "without TOPIC nothing is measured",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="VERSION",
+        help="write down what is in the results as that release's; without TOPIC nothing is "
+        "measured",
     )
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.topics) - TOPICS.keys())

@@ -16,7 +16,6 @@ import httpx
 import orjson
 
 from infra.clickhouse.reader import ClickHouseAnalytics
-from infra.http.app import create_app
 from infra.logs import configure_logs
 from infra.opensearch.reader import OpenSearchIndex
 from infra.places import find_places
@@ -64,6 +63,9 @@ async def record(settings: Settings, paths: Sequence[str]) -> dict[str, Tape]:
     Raises:
         ValueError: a path has no answer, or nothing was seen of how it came about.
     """
+    # The opponents import this module too, and should not carry what they do without.
+    from infra.http.app import create_app
+
     configure_logs("benchmark", "warning")
     app = create_app(settings)
     tapes = {}

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchmarks.processes import MeasurementFailed, measure_module
 from benchmarks.query_api.replay import Tape, record, write
 from benchmarks.query_api.serving import Served, free_port, running, serving
 from benchmarks.query_api.site import Site, append
+from benchmarks.query_api.sizes import Sizes, sizes
 from benchmarks.report import Figure, Result, Spread
 from infra.bootstrap.core import open_core
 from infra.everything import apply_all_topics
@@ -63,7 +65,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
         folder = Path(name)
         os.environ.update(environment(servers, folder))
         settings = Settings()
-        await _fill(settings, site, folder)
+        taken = await _fill(settings, site, folder)
         tapes = await record(settings, list(paths.values()))
         write(tapes, folder / "tapes")
         async with _both(folder, paths[WATCH]) as (ours, bare):
@@ -74,11 +76,14 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
                 for route, path in paths.items():
                     one = await _round(ours, bare, path, folder / "tapes", seconds, number)
                     runs[route].append(one)
-    return _result(runs, tapes, paths)
+    return _result(runs, tapes, paths, taken)
 
 
-async def _fill(settings: Settings, site: Site, folder: Path) -> None:
-    """Write the site to the log, and run a projection worker until the stores hold it."""
+async def _fill(settings: Settings, site: Site, folder: Path) -> Sizes:
+    """Write the site to the log, and run a projection worker until the stores hold it.
+
+    Returns what it takes there.
+    """
     await apply_all_topics(settings)
     prepare_models(settings.cache_dir / "models")
     prepare_web_assets(settings.cache_dir)
@@ -96,6 +101,7 @@ async def _fill(settings: Settings, site: Site, folder: Path) -> None:
             arguments = ["worker", "projections"]
             async with running("infra.cli", arguments, os.environ, log_file):
                 await waiter.catch_up(PROJECTIONS)
+            return await sizes(core, len(site.videos))
         finally:
             await ends.close()
 
@@ -170,13 +176,19 @@ async def _round(
     return found
 
 
-def _result(runs: Runs, tapes: Mapping[str, Tape], paths: Mapping[str, str]) -> Result:
+def _result(
+    runs: Runs, tapes: Mapping[str, Tape], paths: Mapping[str, str], taken: Sizes
+) -> Result:
     figures = [figure for route in runs for figure in _figures(route, runs[route])]
     failed = [
         float(sum(part["failed"] for part in one.values()))
         for one in (one for route in runs.values() for one in route)
     ]
     figures.append(Figure("Failed requests, each run", "", Spread.of(failed), "0"))
+    figures += [
+        Figure(f"In a store: {name.replace('_', ', a ')}", "bytes", Spread.of([size]))
+        for name, size in asdict(taken).items()
+    ]
     statements = {route: len(tapes[path].calls) for route, path in paths.items()}
     return Result(
         about=(
@@ -188,7 +200,7 @@ def _result(runs: Runs, tapes: Mapping[str, Tape], paths: Mapping[str, str]) -> 
             "request: " + ", ".join(f"{name} {count}" for name, count in statements.items()) + "."
         ),
         figures=figures,
-        raw=runs,
+        raw={"routes": runs, "bytes": asdict(taken)},
         libraries=(
             *("fastapi", "pydantic", "uvicorn", "orjson"),
             *("asyncpg", "redis", "clickhouse-connect", "opensearch-py"),
