@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HEAD_END = b"\r\n\r\n"
 _ANSWER_BYTES_MAX = 2**24
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,14 @@ class Connections:
         """Send a request over a connection that is free, a new one where none is.
 
         Raises:
-            OSError: the server is away or breaks off.
+            OSError: the server is away, breaks off, or does not answer for a minute.
         """
         async with self._free:
             reader, writer = self._idle.pop() if self._idle else await self._open()
             try:
-                writer.write(message)
-                answer = await _read(reader)
+                async with asyncio.timeout(_TIMEOUT_S):
+                    writer.write(message)
+                    answer = await _read(reader)
             except BaseException as error:
                 writer.close()
                 if isinstance(error, EOFError):

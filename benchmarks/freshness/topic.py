@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from benchmarks.commands.load import Latencies, open_loop, percentile
 from benchmarks.commands.people import comments, descriptions, likes
 from benchmarks.commands.system import System, whole_system
-from benchmarks.freshness.visibility import Visibility, visibility
+from benchmarks.freshness.visibility import Seen, Visibility, visibility
 from benchmarks.http_client import connections
 from benchmarks.report import Figure, Plot, Result, Series, Spread
 from infra.bootstrap.core import open_core
@@ -54,17 +55,21 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             open_core(system.settings) as core,
             visibility(core) as stores,
         ):
-            await _load(system, stores, WARM_UP_RATE, WARM_UP_S)
+            await _load(system, stores, WARM_UP_RATE, WARM_UP_S, Counter())
             await stores.settle()
             for _ in range(rounds):
                 for rate in rates:
-                    load = await _load(system, stores, rate, seconds)
-                    found = await stores.settle()
-                    runs[f"{rate:.0f}"].append({**asdict(load), "visible_ms": _shares(found)})
+                    statuses = Counter[int]()
+                    load = await _load(system, stores, rate, seconds, statuses)
+                    found = _shares(await stores.settle())
+                    described = {**asdict(load), "visible_ms": found, "statuses": _text(statuses)}
+                    runs[f"{rate:.0f}"].append(described)
     return _result(runs)
 
 
-async def _load(system: System, stores: Visibility, rate: float, seconds: float) -> Latencies:
+async def _load(
+    system: System, stores: Visibility, rate: float, seconds: float, statuses: Counter[int]
+) -> Latencies:
     """Send seven likes, two comments and a new description of ten requests."""
     like, comment, describe = likes(system), comments(system), descriptions(system)
     every = max(1, round(rate / _WATCHED_A_SECOND))
@@ -77,6 +82,7 @@ async def _load(system: System, stores: Visibility, rate: float, seconds: float)
             else:
                 message = comment(tens * 2 + ones) if ones < 9 else describe(tens)
             answer = await api.send(message)
+            statuses[answer.status] += 1
             if number // 10 % every == 0:
                 token = answer.header(consistency.HEADER)
                 stores.add(consistency.decode(token), time.perf_counter())
@@ -85,15 +91,22 @@ async def _load(system: System, stores: Visibility, rate: float, seconds: float)
         return await open_loop(send, rate, seconds)
 
 
-def _shares(found: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
+def _text(statuses: Mapping[int, int]) -> dict[str, int]:
+    """Return how often each status was answered, as JSON has it."""
+    return {str(status): count for status, count in sorted(statuses.items())}
+
+
+def _shares(found: Mapping[str, Seen]) -> dict[str, dict[str, float]]:
     shares = {}
-    for store, took in found.items():
-        ordered = sorted(took)
+    for store, seen in found.items():
+        ordered, looks = sorted(seen.took_ms), sorted(seen.looks_ms)
         shares[store] = {
             "samples": float(len(ordered)),
             "p50": percentile(ordered, 0.50),
             "p95": percentile(ordered, 0.95),
             "p99": percentile(ordered, 0.99),
+            "looks": float(len(looks)),
+            "look_p50": percentile(looks, 0.50),
         }
     return shares
 

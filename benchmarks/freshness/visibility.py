@@ -27,8 +27,8 @@ from projections.registry import PROJECTIONS
 LOOK_EVERY_S: Mapping[Store, float] = {
     Store.POSTGRES: 0.01,
     Store.REDIS: 0.01,
-    Store.CLICKHOUSE: 0.05,
-    Store.OPENSEARCH: 0.05,
+    Store.CLICKHOUSE: 0.1,
+    Store.OPENSEARCH: 0.1,
 }
 _TIMEOUT_S = 60.0
 _LEFT_POLL_S = 0.1
@@ -43,6 +43,14 @@ class Awaited:
     answered_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Milliseconds until each event was visible, and those that each look took."""
+
+    took_ms: list[float]
+    looks_ms: list[float]
+
+
 @dataclass(slots=True)
 class StoreWatch:
     """One store: what is awaited there, and how long what has come took, in milliseconds."""
@@ -51,6 +59,8 @@ class StoreWatch:
     projections: Sequence[Projection]
     awaited: list[Awaited] = field(default_factory=list)
     took_ms: list[float] = field(default_factory=list)
+    #: How long each look took: what watching costs the store.
+    looks_ms: list[float] = field(default_factory=list)
 
     def add(self, event: Awaited) -> None:
         """Await an event, if a projection of this store reads its topic at all."""
@@ -59,8 +69,10 @@ class StoreWatch:
 
     async def look(self) -> None:
         """Find out what has come since the last look; every reader of the topic must have it."""
+        began = time.perf_counter()
         stored = await self.sink.positions(self.projections)
         now = time.perf_counter()
+        self.looks_ms.append((now - began) * 1000)
         left = []
         for event in self.awaited:
             if self._has(stored, event):
@@ -90,8 +102,8 @@ class Visibility:
             for store in self._stores.values():
                 store.add(event)
 
-    async def settle(self) -> dict[str, list[float]]:
-        """Wait until all is visible; return store -> milliseconds, and begin anew.
+    async def settle(self) -> dict[str, Seen]:
+        """Wait until all is visible; return what was seen of each store, and begin anew.
 
         What has not come in time counts as having taken as long as was waited.
         """
@@ -103,8 +115,8 @@ class Visibility:
         found = {}
         for store, watch in self._stores.items():
             missing = [_TIMEOUT_S * 1000] * len(watch.awaited)
-            found[str(store)] = watch.took_ms + missing
-            watch.took_ms, watch.awaited = [], []
+            found[str(store)] = Seen(watch.took_ms + missing, watch.looks_ms)
+            watch.took_ms, watch.looks_ms, watch.awaited = [], [], []
         return found
 
 
