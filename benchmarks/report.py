@@ -85,13 +85,17 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a topic found; ``about`` says in a sentence what was done, ``raw`` holds every run."""
+    """What a topic found; ``about`` says in a sentence what was done, ``raw`` holds every run.
+
+    ``libraries`` are ours by name; ``beside`` are those of other environments with their versions.
+    """
 
     about: str
     figures: Sequence[Figure]
     raw: Mapping[str, Any]
     libraries: Sequence[str] = field(default_factory=tuple)
     plots: Sequence[Plot] = field(default_factory=tuple)
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 class Topic(Protocol):
@@ -154,7 +158,7 @@ def document(
         "machine": machine(),
         "load_average_at_start": load_at_start,
         "commit": commit(),
-        "versions": {name: version(name) for name in result.libraries},
+        "versions": {**{name: version(name) for name in result.libraries}, **result.beside},
     }
 
 

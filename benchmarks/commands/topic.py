@@ -12,6 +12,7 @@ from benchmarks.commands.backlog import bare_per_second, decided_per_second
 from benchmarks.commands.load import Latencies, open_loop
 from benchmarks.commands.people import likes
 from benchmarks.commands.system import System, whole_system
+from benchmarks.environments import versions
 from benchmarks.http_client import connections
 from benchmarks.peers.beside import TITLE, measure_eventsourcing
 from benchmarks.report import Figure, Result, Spread
@@ -70,6 +71,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             "eventsourcing_saves_per_second": peers,
         },
         libraries=("confluent-kafka", "aiokafka", "fastapi", "uvicorn", "asyncpg"),
+        beside=versions("peers", "eventsourcing"),
     )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from benchmarks.environments import absent, python_of
+from benchmarks.environments import absent, python_of, versions
 from benchmarks.live_projection import log
 from benchmarks.live_projection.views import Views
 from benchmarks.processes import measure_module
@@ -136,6 +136,7 @@ def _result(runs: Runs, events: int) -> Result:
         figures=(
             Figure("StreamHub / plain Faust, events/s", "x", _ratio(runs, "plain_faust"), "≥ 10"),
             Figure("StreamHub / bare, events/s", "x", _ratio(runs, "bare"), "≥ 0.5"),
+            Figure("StreamHub / bare, events a core-second", "x", _work_ratio(runs, "bare")),
             Figure("StreamHub", "events/s", _rates(runs, "streamhub")),
             Figure("Bare aiokafka and asyncpg", "events/s", _rates(runs, "bare")),
             Figure("Plain Faust", "events/s", _rates(runs, "plain_faust")),
@@ -144,6 +145,10 @@ def _result(runs: Runs, events: int) -> Result:
         ),
         raw=runs,
         libraries=("aiokafka", "asyncpg", "faust-streaming", "orjson", "pydantic", "uvloop"),
+        beside={
+            **versions("peers", "bytewax", "sentry-arroyo", "faststream"),
+            **versions("quixstreams", "quixstreams"),
+        },
     )
 
 
@@ -152,6 +157,7 @@ def _peer_figures(runs: Runs, name: str, peer: Peer) -> list[Figure]:
         return []
     return [
         Figure(f"StreamHub / {peer.title}, events/s", "x", _ratio(runs, name)),
+        Figure(f"StreamHub / {peer.title}, events a core-second", "x", _work_ratio(runs, name)),
         Figure(peer.title, "events/s", _rates(runs, name)),
         Figure(f"{peer.title}, processor time an event", "µs", _processor(runs, name)),
     ]
@@ -165,6 +171,15 @@ def _ratio(runs: Runs, other: str) -> Spread:
     """Return the ratios round by round: both met the machine in much the same state."""
     pairs = zip(runs["streamhub"], runs[other], strict=True)
     return Spread.of(a["events_per_second"] / b["events_per_second"] for a, b in pairs)
+
+
+def _work_ratio(runs: Runs, other: str) -> Spread:
+    """Return how much more of its own processor time an event takes elsewhere, round by round.
+
+    Others on the machine make everybody slow, but this hardly.
+    """
+    pairs = zip(runs["streamhub"], runs[other], strict=True)
+    return Spread.of(b["cpu_s"] / b["applied"] / (a["cpu_s"] / a["applied"]) for a, b in pairs)
 
 
 def _processor(runs: Runs, name: str) -> Spread:

@@ -18,7 +18,7 @@ from benchmarks.query_api.replay import Tape, record, write
 from benchmarks.query_api.serving import Served, free_port, running, serving
 from benchmarks.query_api.site import Site, append
 from benchmarks.query_api.sizes import Sizes, sizes
-from benchmarks.report import Figure, Result, Spread
+from benchmarks.report import Figure, Plot, Result, Series, Spread
 from infra.bootstrap.core import open_core
 from infra.everything import apply_all_topics
 from infra.freshness import PositionWaiter
@@ -37,6 +37,8 @@ CLIENTS = 16
 _CATCH_UP_S = 180.0
 _WARM_UP_S = 2.0
 WATCH = "watch page"
+#: Shares of each contestant's highest rate at which the watch page is loaded, open loop.
+SHARES = (0.25, 0.5, 0.75, 0.9)
 
 #: Route -> its runs, one a round.
 Runs = dict[str, list[dict[str, Any]]]
@@ -75,6 +77,8 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             for number in range(rounds):
                 for route, path in paths.items():
                     one = await _round(ours, bare, path, folder / "tapes", seconds, number)
+                    if route == WATCH:
+                        one["over_load"] = await _over_load(ours, bare, path, seconds, one)
                     runs[route].append(one)
     return _result(runs, tapes, paths, taken)
 
@@ -176,12 +180,24 @@ async def _round(
     return found
 
 
+async def _over_load(
+    ours: Served, bare: Served, path: str, seconds: float, fastest: Mapping[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """Load both at shares of what each can do; return contestant -> what was seen at each."""
+    found: dict[str, list[dict[str, Any]]] = {"streamhub": [], "bare_app": []}
+    for share in SHARES:
+        for name, served in (("streamhub", ours), ("bare_app", bare)):
+            rate = fastest[name]["rate"] * share
+            found[name].append(await _load(served, path, seconds, rate))
+    return found
+
+
 def _result(
     runs: Runs, tapes: Mapping[str, Tape], paths: Mapping[str, str], taken: Sizes
 ) -> Result:
     figures = [figure for route in runs for figure in _figures(route, runs[route])]
     failed = [
-        float(sum(part["failed"] for part in one.values()))
+        float(sum(part["failed"] for name, part in one.items() if name != "over_load"))
         for one in (one for route in runs.values() for one in route)
     ]
     figures.append(Figure("Failed requests, each run", "", Spread.of(failed), "0"))
@@ -201,9 +217,31 @@ def _result(
         ),
         figures=figures,
         raw={"routes": runs, "bytes": asdict(taken)},
+        plots=(_plot(runs[WATCH]),),
         libraries=(
             *("fastapi", "pydantic", "uvicorn", "orjson"),
             *("asyncpg", "redis", "clickhouse-connect", "opensearch-py"),
+        ),
+    )
+
+
+def _plot(runs: Sequence[Mapping[str, Any]]) -> Plot:
+    def line(contestant: str, what: str) -> tuple[tuple[float, float], ...]:
+        at = [
+            Spread.of(one["over_load"][contestant][number][what] for one in runs).median
+            for number in range(len(SHARES))
+        ]
+        return tuple(zip(SHARES, at, strict=True))
+
+    return Plot(
+        name="queries-latency",
+        title="Watch page, open loop: from due to answered",
+        x="share of its own highest rate",
+        y="milliseconds",
+        series=tuple(
+            Series(f"{title}, {share}", line(contestant, f"{share}_ms"))
+            for title, contestant in (("StreamHub", "streamhub"), ("bare ASGI", "bare_app"))
+            for share in ("p50", "p99")
         ),
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.system import environment
+from benchmarks.environments import versions
 from benchmarks.live_projection import log
 from benchmarks.live_projection.topic import database
 from benchmarks.live_projection.views import Views
@@ -130,6 +131,7 @@ def _result(
         ),
         raw=raw,
         libraries=("confluent-kafka", "asyncpg", "redis", "clickhouse-connect", "opensearch-py"),
+        beside=versions("peers", "eventsourcing"),
     )
 
 
