@@ -17,7 +17,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-package events --custom-compile-command "make lock" \
 	$(if $(UPGRADE),--upgrade,)
 
-.PHONY: help up down clean test faults check bench lock install install-dev
+# What benchmarks run beside StreamHub; their wishes clash, so each lock has a folder of its own.
+PEERS := .venv-peers
+ENVIRONMENTS := peers quixstreams plots
+
+.PHONY: help up down clean test faults check bench bench-peers bench-check lock install install-dev
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -51,6 +55,11 @@ check: install-dev ## Lint, formatting, types, import direction, published schem
 bench: install-dev ## Measure; ARGS="commands --quick" chooses.
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+bench-peers: $(ENVIRONMENTS:%=$(PEERS)/%/.done) ## Install what StreamHub is measured beside.
+
+bench-check: install-dev ## Compare ratios with the last release; AGAINST=v0.1.0 names another revision.
+	@$(BIN)/python -m benchmarks.run --against $(or $(AGAINST),last-release) $(ARGS)
+
 install: $(VENV)/.runtime ## Install what running needs into .venv.
 
 install-dev: $(VENV)/.dev ## Install what developing and testing need as well.
@@ -63,6 +72,8 @@ lock: $(VENV)/.bootstrap ## Write the locks anew; UPGRADE=1 takes newer versions
 		--constraint requirements/dev.lock --output-file requirements/runtime.lock
 	@$(COMPILE) pyproject.toml requirements/build.in requirements/image.in \
 		--constraint requirements/dev.lock --output-file requirements/image.lock
+	@for name in $(ENVIRONMENTS); do \
+		$(COMPILE) --fork-strategy fewest requirements/$$name.in --output-file requirements/$$name.lock || exit; done
 
 # uv does not read pip's configuration. Where only pip knows this machine's mirror or certificates,
 # pip installs the same locked files, more slowly.
@@ -91,3 +102,11 @@ $(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.bootstrap requirements/dev.lock pyproject.toml
 	$(call install_lock,requirements/dev.lock)
 	@touch $(VENV)/.runtime $@
+
+$(PEERS)/%/.done: requirements/%.lock $(VENV)/.bootstrap
+	@echo "installing $<"
+	@$(PYTHON) -m venv $(PEERS)/$*
+	@$(BIN)/uv pip install --quiet --python $(PEERS)/$*/bin/python $(PINNED) -r $< || \
+		{ echo "uv could not; pip tries"; \
+		$(PEERS)/$*/bin/python -m pip install --quiet $(PINNED) -r $<; }
+	@touch $@

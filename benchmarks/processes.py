@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,14 +18,18 @@ class MeasurementFailed(RuntimeError):
     """A measuring process ended with an error, whose last words are the message."""
 
 
-async def run_module(module: str, arguments: Sequence[str]) -> bytes:
+async def run_module(
+    module: str, arguments: Sequence[str], python: Path | str = sys.executable
+) -> bytes:
     """Run a module of this repository to its end and return what it wrote to standard output.
+
+    ``python`` is the interpreter of another environment where the module needs one.
 
     Raises:
         MeasurementFailed: its exit code is not 0.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        str(python),
         "-m",
         module,
         *arguments,
@@ -44,8 +49,10 @@ async def run_module(module: str, arguments: Sequence[str]) -> bytes:
     return output
 
 
-async def measure_module(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+async def measure_module(
+    module: str, arguments: Sequence[str], python: Path | str = sys.executable
+) -> dict[str, Any]:
     """Run a module and return the JSON object in the last line that it wrote."""
-    output = await run_module(module, arguments)
+    output = await run_module(module, arguments, python)
     found: dict[str, Any] = orjson.loads(output.splitlines()[-1])
     return found

@@ -22,6 +22,10 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENT = ROOT / "docs" / "performance.md"
+PLOTS = DOCUMENT.parent / "plots"
+TREND_BEGIN, TREND_END = "<!-- trend -->", "<!-- /trend -->"
+#: The unit of a ratio.
+RATIO = "x"
 BEGIN = "<!-- figures -->"
 END = "<!-- /figures -->"
 
@@ -48,22 +52,50 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. ``unit`` is "x" for a ratio; ``target`` is what it is held against."""
+    """One line of the table. ``unit`` is "x" for a ratio; ``target`` is what it is held against.
+
+    Of two releases' ratios the higher is the better one, unless ``lower_is_better``.
+    """
 
     name: str
     unit: str
     spread: Spread
     target: str = ""
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A line of a plot."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What ``benchmarks.plots`` draws as ``docs/plots/<name>.png``; both axes are logarithmic."""
+
+    name: str
+    title: str
+    x: str
+    y: str
+    series: Sequence[Series]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a topic found; ``about`` says in a sentence what was done, ``raw`` holds every run."""
+    """What a topic found; ``about`` says in a sentence what was done, ``raw`` holds every run.
+
+    ``libraries`` are ours by name; ``beside`` are those of other environments with their versions.
+    """
 
     about: str
     figures: Sequence[Figure]
     raw: Mapping[str, Any]
     libraries: Sequence[str] = field(default_factory=tuple)
+    plots: Sequence[Plot] = field(default_factory=tuple)
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 class Topic(Protocol):
@@ -119,13 +151,14 @@ def document(
         "command": f"python -m benchmarks.run {topic} --rounds {rounds}" + " --quick" * quick,
         "about": result.about,
         "figures": [asdict(figure) for figure in result.figures],
+        "plots": [asdict(plot) for plot in result.plots],
         "raw": result.raw,
         "rounds": rounds,
         "quick": quick,
         "machine": machine(),
         "load_average_at_start": load_at_start,
         "commit": commit(),
-        "versions": {name: version(name) for name in result.libraries},
+        "versions": {**{name: version(name) for name in result.libraries}, **result.beside},
     }
 
 
@@ -149,19 +182,29 @@ def rewrite(documents: Sequence[Document]) -> None:
     Raises:
         ValueError: the page has lost its markers.
     """
-    page = DOCUMENT.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{DOCUMENT} needs the lines {BEGIN} and {END}")
-    sections = "\n\n".join(_section(content) for content in documents)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{sections}\n\n{END}{after}", encoding="utf-8")
+    put_between(DOCUMENT, BEGIN, END, "\n\n".join(_section(content) for content in documents))
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two lines of a page.
+
+    Raises:
+        ValueError: the page has lost them.
+    """
+    before, found_begin, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"{page} needs the lines {begin} and {end}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def _section(content: Document) -> str:
     lines = [f"### {content['topic'].replace('_', ' ').capitalize()}", "", content["about"], ""]
     lines += ["| Figure | Median | Lowest to highest | Target |", "|---|---|---|---|"]
     lines += [_row(figure) for figure in content["figures"]]
+    for plot in content.get("plots", ()):
+        if (PLOTS / f"{plot['name']}.png").exists():
+            lines += ["", f"![{plot['title']}](plots/{plot['name']}.png)"]
     lines += ["", f"Made by `{content['command']}`. {_circumstances(content)}"]
     return "\n".join(lines)
 

@@ -2,7 +2,8 @@
 
 Topics run one after another, each with fresh servers of its own in a temporary folder. Each writes
 ``benchmarks/results/<topic>.json``; the tables of ``docs/performance.md`` are made from these
-files.
+files, and its plots too where matplotlib has its environment. ``--against`` compares ratios with
+those of a release instead of measuring, or of the topics that are named after measuring them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -23,7 +25,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import report
+from benchmarks import compare, environments, report, scale, trend
 from infra.native.stack import NativeStack
 from infra.settings import Settings
 
@@ -32,6 +34,9 @@ TOPICS: Mapping[str, str] = {
     "live_projection": "benchmarks.live_projection.topic",
     "rebuild": "benchmarks.rebuild.topic",
     "commands": "benchmarks.commands.topic",
+    "commands_over_load": "benchmarks.commands.over_load",
+    "query_api": "benchmarks.query_api.topic",
+    "freshness": "benchmarks.freshness.topic",
     "takeover": "benchmarks.takeover.topic",
     "transcode": "benchmarks.transcode.topic",
     "moderation": "benchmarks.moderation.topic",
@@ -43,20 +48,58 @@ out = Console()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the topics, all by default; 1 when one of them failed."""
+    """Run the topics, all by default; 1 when one of them failed, or got worse where that is asked.
+
+    What a comparison is made with is read before anything is measured: it may be this folder.
+    """
     chosen = _arguments(arguments)
+    before = compare.results_of(chosen.against) if chosen.against else {}
     failed = []
-    for topic in chosen.topics or TOPICS:
+    looks_only = bool(chosen.against or chosen.keep) and not chosen.topics
+    for topic in chosen.topics or ([] if looks_only else TOPICS):
         try:
             _measure(topic, chosen.rounds, quick=chosen.quick)
         except Exception:  # noqa: BLE001 - one topic's trouble is no reason to lose the others
             failed.append(topic)
             traceback.print_exc()
-    if not chosen.no_document:
-        report.rewrite(report.read(TOPICS))
+    if chosen.keep:
+        path = trend.keep(chosen.keep, report.read(TOPICS))
+        out.print(f"{path.relative_to(report.ROOT)}")
+    if not chosen.no_document and (chosen.keep or not looks_only):
+        _document()
     if failed:
         out.print(f"failed: {', '.join(failed)}", style="red")
-    return 1 if failed else 0
+    good = _compare(before, chosen.topics) if chosen.against else True
+    return 0 if good and not failed else 1
+
+
+def _document() -> None:
+    """Draw the plots, then write the page, which shows those that are there."""
+    python = environments.python_of("plots")
+    if python is None:
+        out.print(environments.absent("plots", "plots"))
+    else:
+        command = [str(python), "-m", "benchmarks.plots"]
+        subprocess.run(command, cwd=report.ROOT, check=True, stdout=subprocess.DEVNULL)
+    documents = report.read(TOPICS)
+    report.rewrite(documents)
+    scale.rewrite(documents)
+    report.put_between(
+        report.DOCUMENT,
+        report.TREND_BEGIN,
+        report.TREND_END,
+        trend.table(trend.history(), documents),
+    )
+
+
+def _compare(before: Mapping[str, report.Document], topics: Sequence[str]) -> bool:
+    """Say what became of the ratios; return whether none is worse than chance makes it."""
+    lines, good = compare.verdict(before, compare.results_of(str(report.RESULTS)), topics)
+    for line in lines:
+        out.print(
+            line, style="red" if line.startswith("worse") else None, highlight=False, soft_wrap=True
+        )
+    return good
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -65,6 +108,18 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement")
     parser.add_argument("--quick", action="store_true", help="less work a round: rough figures")
     parser.add_argument("--no-document", action="store_true", help="leave the page as it is")
+    parser.add_argument(
+        "--against",
+        metavar="PLACE",
+        help="compare ratios with a folder of results, a git revision or last-release; "
+        "without TOPIC nothing is measured",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="VERSION",
+        help="write down what is in the results as that release's; without TOPIC nothing is "
+        "measured",
+    )
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.topics) - TOPICS.keys())
     if unknown:

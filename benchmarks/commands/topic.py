@@ -8,11 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from benchmarks.commands.backlog import bare_per_second, decided_per_second
 from benchmarks.commands.load import Latencies, open_loop
+from benchmarks.commands.people import likes
 from benchmarks.commands.system import System, whole_system
+from benchmarks.environments import versions
+from benchmarks.http_client import connections
+from benchmarks.peers.beside import TITLE, measure_eventsourcing
 from benchmarks.report import Figure, Result, Spread
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
@@ -31,16 +33,19 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
         async with whole_system(servers, Path(folder), _PEOPLE, _VIDEOS) as system:
             await _like(system, RATE / 2, WARM_UP_S)
             loads = [await _round(system, seconds) for _ in range(rounds)]
-            decided, bare = [], []
-            for _ in range(rounds):
+            decided, bare, peers = [], [], []
+            for number in range(rounds):
                 decided.append(await decided_per_second(system.settings, backlog))
                 bare.append(await bare_per_second(system.settings, backlog))
+                peer = await measure_eventsourcing(servers["postgres"], number, quick)
+                peers += [peer["saves_per_second"]] if peer else []
     return Result(
         about=(
             f"Likes and unlikes over HTTP, {RATE:.0f} a second from {_PEOPLE} people on {_VIDEOS} "
             "videos, open loop (latency counts from when a request was due), all projections and "
             "processors running and the load generator on the same cores. Then likes that waited "
-            "while no processor ran, beside a bare idempotent producer of as many records."
+            "while no processor ran, beside a bare idempotent producer of as many records, and "
+            "beside saves of such likes by pyeventsourcing on the same Postgres, one after another."
         ),
         figures=(
             _figure("Answered, p50", loads, "p50_ms"),
@@ -57,10 +62,27 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
                 "x",
                 Spread.of(d / b for d, b in zip(decided, bare, strict=True)),
             ),
+            *_peer_figures(decided, peers),
         ),
-        raw={"loads": loads, "decided_per_second": decided, "bare_per_second": bare},
+        raw={
+            "loads": loads,
+            "decided_per_second": decided,
+            "bare_per_second": bare,
+            "eventsourcing_saves_per_second": peers,
+        },
         libraries=("confluent-kafka", "aiokafka", "fastapi", "uvicorn", "asyncpg"),
+        beside=versions("peers", "eventsourcing"),
     )
+
+
+def _peer_figures(decided: list[float], peers: list[float]) -> list[Figure]:
+    if not peers:
+        return []
+    ratio = Spread.of(d / p for d, p in zip(decided, peers, strict=True))
+    return [
+        Figure(f"{TITLE}, saves", "1/s", Spread.of(peers)),
+        Figure(f"Decided / {TITLE}", "x", ratio),
+    ]
 
 
 async def _round(system: System, seconds: float) -> dict[str, Any]:
@@ -72,23 +94,13 @@ async def _round(system: System, seconds: float) -> dict[str, Any]:
 
 
 async def _like(system: System, rate: float, seconds: float) -> Latencies:
-    # A light client: what the load generator takes of the two cores, StreamHub does not have.
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
-        timeout=aiohttp.ClientTimeout(total=60.0),
-    ) as client:
-        headers = [{"Authorization": f"Bearer {token}"} for token in system.tokens]
+    like = likes(system)
+    async with connections(system.url, _CONNECTIONS) as api:
 
-        async def request(number: int) -> bool:
-            who = headers[number % _PEOPLE]
-            video_id = system.videos[number // _PEOPLE % _VIDEOS]
-            method = "DELETE" if number // (_PEOPLE * _VIDEOS) % 2 else "POST"
-            url = f"{system.url}/api/v1/videos/{video_id}/like"
-            async with client.request(method, url, headers=who) as answer:
-                await answer.read()
-                return answer.status == 200
+        async def send(number: int) -> bool:
+            return (await api.send(like(number))).status == 200
 
-        return await open_loop(request, rate, seconds)
+        return await open_loop(send, rate, seconds)
 
 
 def _figure(name: str, loads: list[dict[str, Any]], key: str, target: str = "") -> Figure:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.system import environment
+from benchmarks.environments import versions
 from benchmarks.live_projection import log
 from benchmarks.live_projection.topic import database
 from benchmarks.live_projection.views import Views
+from benchmarks.peers.beside import TITLE, measure_eventsourcing
 from benchmarks.processes import measure_module
 from benchmarks.report import Figure, Result, Spread
 from infra.bootstrap.core import Core, open_core
@@ -55,6 +57,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
     log.append(servers["kafka"], Views(events))
     rates: dict[str, list[float]] = {name: [] for name in (*ALONE, EVERYTHING)}
     one_by_one: list[float] = []
+    runner: list[float] = []
     with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
         os.environ.update(environment(servers, Path(folder)))
         async with open_core(Settings()) as core:
@@ -62,7 +65,9 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
                 for name, projections in (*ALONE.items(), (EVERYTHING, PROJECTIONS)):
                     rates[name].append(events / await _build(core, projections))
                 one_by_one.append(await _one_by_one(servers, number))
-    return _result(events, rates, one_by_one)
+                peer = await measure_eventsourcing(servers["postgres"], number, quick)
+                runner += [peer["projected_per_second"]] if peer else []
+    return _result(events, rates, one_by_one, runner)
 
 
 async def _build(core: Core, projections: Sequence[Projection]) -> float:
@@ -90,15 +95,25 @@ async def _one_by_one(servers: Mapping[str, str], number: int) -> float:
     return rate
 
 
-def _result(events: int, rates: Mapping[str, list[float]], one_by_one: list[float]) -> Result:
+def _result(
+    events: int,
+    rates: Mapping[str, list[float]],
+    one_by_one: list[float],
+    runner: list[float],
+) -> Result:
     watch_page = rates["watch_page (PostgreSQL)"]
     pairs = zip(watch_page, one_by_one, strict=True)
-    raw: dict[str, Any] = {"events_per_second": dict(rates), "one_by_one": one_by_one}
+    raw: dict[str, Any] = {
+        "events_per_second": dict(rates),
+        "one_by_one": one_by_one,
+        "eventsourcing_projected_per_second": runner,
+    }
     return Result(
         about=(
             f"{events:,} views in {log.PARTITIONS} partitions, built anew from offset 0 by the "
             "product's own rebuild, without comparison and switch; and a plain Faust agent that "
-            "applies the same views to PostgreSQL one event and one transaction at a time."
+            "applies the same views to PostgreSQL one event and one transaction at a time. The "
+            "ProjectionRunner of pyeventsourcing does so with likes that it has saved itself."
         ),
         figures=(
             *(
@@ -112,7 +127,19 @@ def _result(events: int, rates: Mapping[str, list[float]], one_by_one: list[floa
                 Spread.of(built / one for built, one in pairs),
                 ">= 5",
             ),
+            *_peer_figures(watch_page, runner),
         ),
         raw=raw,
         libraries=("confluent-kafka", "asyncpg", "redis", "clickhouse-connect", "opensearch-py"),
+        beside=versions("peers", "eventsourcing"),
     )
+
+
+def _peer_figures(watch_page: list[float], runner: list[float]) -> list[Figure]:
+    if not runner:
+        return []
+    ratio = Spread.of(built / one for built, one in zip(watch_page, runner, strict=True))
+    return [
+        Figure(f"{TITLE}, ProjectionRunner", "events/s", Spread.of(runner)),
+        Figure(f"watch_page / {TITLE}, events/s", "x", ratio),
+    ]

@@ -32,9 +32,13 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:  
             "Ratios under 1 mean that StreamHub takes less."
         ),
         figures=(
-            Figure("Wall time, ours / ffmpeg", "x", _ratio(pairs, "wall_s")),
-            Figure("Processor time, ours / ffmpeg", "x", _ratio(pairs, "cpu_s")),
-            Figure("Peak memory, ours / ffmpeg", "x", _ratio(pairs, "memory_mib")),
+            Figure("Wall time, ours / ffmpeg", "x", _ratio(pairs, "wall_s"), lower_is_better=True),
+            Figure(
+                "Processor time, ours / ffmpeg", "x", _ratio(pairs, "cpu_s"), lower_is_better=True
+            ),
+            Figure(
+                "Peak memory, ours / ffmpeg", "x", _ratio(pairs, "memory_mib"), lower_is_better=True
+            ),
             Figure(
                 "Seconds of film a second, ours",
                 "s/s",

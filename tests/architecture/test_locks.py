@@ -18,6 +18,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
 LOCKS = sorted(REQUIREMENTS.glob("*.lock"))
+#: Environments beside ours, which ``make bench-peers`` installs.
+PEERS = ("peers", "plots", "quixstreams")
 #: A dependency of opensearch-py whose name is that of our own package.
 EXCLUDED = "events"
 
@@ -47,7 +49,16 @@ def wanted(*extras: str) -> list[Requirement]:
 
 
 def test_there_are_locks() -> None:
-    assert [lock.stem for lock in LOCKS] == ["bootstrap", "dev", "image", "runtime"]
+    assert {lock.stem for lock in LOCKS} == {"bootstrap", "dev", "image", "runtime", *PEERS}
+
+
+def test_what_benchmarks_run_beside_streamhub_is_locked() -> None:
+    for stem in PEERS:
+        locked = pinned(REQUIREMENTS / f"{stem}.lock")
+        lines = (REQUIREMENTS / f"{stem}.in").read_text().splitlines()
+        for requirement in (Requirement(line) for line in lines if not line.startswith("#")):
+            found = locked[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version(found)), requirement
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -125,7 +136,7 @@ def test_make_installs_without_resolving() -> None:
     assert "PINNED := --no-deps --require-hashes" in makefile
     recipes = [line for line in makefile.replace("\\\n", "").splitlines() if line[:1] == "\t"]
     installs = [line for line in recipes if "pip install" in line]
-    assert len(installs) == 3
+    assert len(installs) == 4
     for line in installs:
         resolved = re.sub(r"--no-deps --no-build-isolation --editable \.", "$(PINNED)", line)
         assert resolved.count("$(PINNED)") == line.count("pip install"), line
