@@ -6,6 +6,7 @@ import asyncio
 import mimetypes
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,7 @@ import urllib3
 from minio import Minio
 from minio.error import S3Error
 
+from events import clock
 from events.errors import Unavailable
 
 T = TypeVar("T")
@@ -22,6 +24,9 @@ mimetypes.add_type("application/vnd.apple.mpegurl", ".m3u8")
 mimetypes.add_type("video/mp2t", ".ts")
 
 _REGION = "us-east-1"
+#: How long a signed URL is given out again, as a share of its life.
+_KEPT_SHARE = 0.25
+_SIGNED_URLS = 20_000
 _MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
 
 
@@ -32,7 +37,10 @@ class ObjectStorage(Protocol):
         """Return a presigned PUT; the same arguments give the same URL."""
 
     def download_url(self, key: str, life: timedelta) -> str:
-        """Return a presigned GET."""
+        """Return a presigned GET that is good for ``life`` at least.
+
+        For a while it is the same one: clients may keep what they got by it.
+        """
 
     async def size(self, key: str) -> int | None:
         """Return the size in bytes, or None when nothing is there."""
@@ -66,6 +74,8 @@ class S3Storage:
         self._client = _client(parts.scheme, _host(parts), user, password)
         public = urlsplit(public_url) if public_url else parts
         self._public = _client(public.scheme, _host(public), user, password)
+        #: A list shows the same pictures again and again, and signing is most of what it costs.
+        self._signed = lru_cache(_SIGNED_URLS)(self._sign)
 
     def upload_url(self, key: str, content_type: str, issued_at: datetime, life: timedelta) -> str:  # noqa: ARG002
         return self._public.get_presigned_url(
@@ -73,7 +83,17 @@ class S3Storage:
         )
 
     def download_url(self, key: str, life: timedelta) -> str:
-        return self._public.presigned_get_object(self._bucket, key, expires=life)
+        kept = life * _KEPT_SHARE
+        return self._signed(
+            key, life + kept, kept, int(clock.now().timestamp() // kept.total_seconds())
+        )
+
+    def _sign(self, key: str, life: timedelta, kept: timedelta, number: int) -> str:
+        """Sign as at the beginning of the ``number``-th span of ``kept`` since 1970."""
+        signed_at = datetime.fromtimestamp(number * kept.total_seconds(), UTC)
+        return self._public.presigned_get_object(
+            self._bucket, key, expires=life, request_date=signed_at
+        )
 
     async def size(self, key: str) -> int | None:
         stat = await _call(lambda: self._client.stat_object(self._bucket, key))
