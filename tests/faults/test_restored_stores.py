@@ -27,7 +27,7 @@ from tests.support.operators import Ended, operate
 from tests.support.positions import settled
 from tests.support.restoring import Backup
 from tests.support.stores import check_everything
-from tests.support.streamhub import PROJECTIONS, StreamHub
+from tests.support.streamhub import COMMANDS, PROCESSORS, PROJECTIONS, StreamHub
 from tests.support.videos import Backstage
 from tests.support.waiting import eventually
 from tests.support.workload import Workload
@@ -98,11 +98,14 @@ async def test_a_store_ahead_of_the_log_is_refused_until_it_is_built_anew(
     source = await _view(person, video)
     await settled(core)
     streamhub.stop(PROJECTIONS)
-    await _fill_from_elsewhere(core, source, video)
-    assert (await _status(streamhub))[1] == _NAMES
-    verified = await operate(streamhub, "log", "verify", "--json")
-    assert (verified.code, set(verified.data["findingsByRule"])) == (1, {"position"})
-    streamhub.restart(PROJECTIONS)
+    try:
+        await _fill_from_elsewhere(core, source, video)
+        assert (await _status(streamhub))[1] == _NAMES
+        verified = await operate(streamhub, "log", "verify", "--json")
+        assert verified.code == 1
+        assert verified.data["findingsByRule"]["position"] == len(_NAMES)
+    finally:
+        streamhub.restart(PROJECTIONS)
 
     async def noted() -> bool:
         return set(await core.builds.ahead()) == set(_NAMES)
@@ -139,3 +142,45 @@ async def _no_token_is_believed(core: Core, source: TopicPartition) -> None:
         with pytest.raises(ProjectionBehind):
             await waiter.wait([projection], {("engagement", source.partition): 0})
     await ends.close()
+
+
+_MOVE_STATE = "UPDATE state_positions SET events_next = events_next + $1 WHERE domain = 'comments'"
+_MOVE_REACTION = (
+    "UPDATE reaction_positions SET position = position + $1 WHERE reaction = 'moderate_comments'"
+)
+_EMPTY_STATE = "TRUNCATE state_positions, aggregate_states, command_outcomes"
+
+
+async def test_writers_and_reactions_ahead_of_the_log_stop_until_they_are_mended(
+    streamhub: StreamHub, person: Person, backstage: Backstage, video: str
+) -> None:
+    """W2, R4: nothing is decided on what never was, and nothing is passed over unseen."""
+    core = backstage.core
+    comment = {"videoId": video, "text": "before"}
+    assert (await person.post("/comments", comment)).status == 201
+    await settled(core)
+    streamhub.stop(COMMANDS, PROCESSORS)
+    await core.pool.execute(_MOVE_STATE, 1_000)
+    await core.pool.execute(_MOVE_REACTION, 1_000)
+    told = {name: streamhub.log_file(name).stat().st_size for name in (COMMANDS, PROCESSORS)}
+    streamhub.restart(COMMANDS, PROCESSORS)
+
+    async def refused() -> bool:
+        return all(
+            code in streamhub.log_file(name).read_bytes()[told[name] :].decode()
+            for name, code in ((COMMANDS, "STATE_AHEAD"), (PROCESSORS, "READER_AHEAD"))
+        )
+
+    await eventually("both told why they do not work", refused, 60.0)
+    streamhub.stop(COMMANDS, PROCESSORS)
+    await core.pool.execute(_EMPTY_STATE)
+    await core.pool.execute(_MOVE_REACTION, -1_000)
+    streamhub.restart(COMMANDS, PROCESSORS)
+
+    async def decided() -> bool:
+        answer = await person.post("/comments", {**comment, "text": "after"}, key="after")
+        return answer.status == 201
+
+    await eventually("commands decided again", decided, 60.0)
+    await settled(core, 120.0)
+    await check_everything(core)
