@@ -9,7 +9,7 @@ from typing import Protocol
 from commands.aggregate import UniqueValue
 from commands.envelope import CommandEnvelope
 from events.codec import Headers, LogRecord
-from events.errors import Unavailable
+from events.errors import StreamHubError, Unavailable
 from events.outcomes import CommandDecided
 
 
@@ -44,6 +44,12 @@ class StoredState:
 
 class StaleCacheError(Exception):
     """Another owner has written the cache in between; forget the partition and catch up anew."""
+
+
+class StateAhead(StreamHubError):
+    """The cache holds what is not in the log; deciding on it would go on from what never was."""
+
+    code = "STATE_AHEAD"
 
 
 class TransactionLostError(Unavailable):
@@ -134,6 +140,9 @@ class CommandLog(Protocol):
 
         An end is fixed after every transaction of the former owner has ended, so that nothing
         can appear behind it but what the caller appends.
+
+        Raises:
+            StateAhead: a partition ends before its position.
         """
 
     async def open(self, partition: DomainPartition) -> None:

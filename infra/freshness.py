@@ -19,6 +19,9 @@ from projections.declaration import Projection, Store
 from projections.ports import Sink
 
 _POLL_S = 0.005
+#: For how long a position that was read is believed: a store that was restored from a backup
+#: stands further back than it did.
+_BELIEVED_S = 1.0
 #: Time to look once, for whoever does not want to wait.
 _LOOK_S = 0.1
 #: (projection, partition) -> the position that it must have reached.
@@ -38,6 +41,7 @@ class _StoreWatcher:
         self._sink = sink
         self._builds = builds
         self._positions: dict[tuple[str, TopicPartition], int] = {}
+        self._believed_until = 0.0
         self._changed = asyncio.Condition()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
@@ -55,13 +59,16 @@ class _StoreWatcher:
             self._waiting -= 1
 
     def _satisfied(self, needs: Needs) -> bool:
+        if asyncio.get_running_loop().time() >= self._believed_until:
+            return False
         return all(self._positions.get(place, 0) >= target for place, target in needs.items())
 
     async def _poll(self) -> None:
         while self._waiting:
             with contextlib.suppress(StreamHubError):
-                stored = await self._sink.positions(await self._builds(self._sink.store))
+                stored = await self._sink.positions(await self._builds.trusted(self._sink.store))
                 async with self._changed:
+                    self._believed_until = asyncio.get_running_loop().time() + _BELIEVED_S
                     self._positions = {
                         (name, source): position
                         for name, positions in stored.items()

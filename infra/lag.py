@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from events.base import TopicPartition
 from infra import metrics
@@ -27,10 +27,35 @@ class Lag:
     position: int
     end: int
     seconds: float
+    #: Why it counts for nothing: it claims to have applied what the log does not hold.
+    refused: str = ""
+
+    @property
+    def counts(self) -> int:
+        """The offset below which everything is applied for certain."""
+        return 0 if self.refused else self.position
 
     @property
     def events(self) -> int:
-        return max(0, self.end - self.position)
+        return max(0, self.end - self.counts)
+
+
+def beyond(
+    projections: Sequence[Projection],
+    positions: Mapping[str, Mapping[TopicPartition, int]],
+    ends: Mapping[TopicPartition, int],
+) -> dict[str, str]:
+    """Return the projections that stand beyond the end of the log, with where."""
+    found = {}
+    for projection in projections:
+        for source, position in positions.get(projection.name, {}).items():
+            end = ends.get(source, 0)
+            if source.topic in projection.topics() and position > end:
+                found[projection.name] = (
+                    f"{projection.name} claims to be at {position} of "
+                    f"{source.topic}/{source.partition}, the log ends at {end}"
+                )
+    return found
 
 
 class LagMonitor:
@@ -54,17 +79,25 @@ class LagMonitor:
         # Positions first: an end that is read later can only be further on.
         positions = await self._positions()
         ends = await self._ends.ends(await self._ends.partitions(topics))
-        behind = [
-            (projection, source, positions.get(projection.name, {}).get(source, 0), end)
+        refused = {
+            **beyond(self._projections, positions, ends),
+            **await self._builds.ahead(),
+        }
+        found = [
+            Lag(
+                projection.name,
+                source,
+                positions.get(projection.name, {}).get(source, 0),
+                end,
+                0.0,
+                refused.get(projection.name, ""),
+            )
             for projection in self._projections
             for source, end in ends.items()
             if source.topic in projection.topics()
         ]
-        ages = await self._ages(behind)
-        return [
-            Lag(projection.name, source, position, end, ages.get((source, position), 0.0))
-            for projection, source, position, end in behind
-        ]
+        ages = await self._ages(found)
+        return [replace(lag, seconds=ages.get((lag.source, lag.counts), 0.0)) for lag in found]
 
     async def _positions(self) -> dict[str, Mapping[TopicPartition, int]]:
         found: dict[str, Mapping[TopicPartition, int]] = {}
@@ -72,12 +105,10 @@ class LagMonitor:
             found.update(await sink.positions(await self._builds(sink.store)))
         return found
 
-    async def _ages(
-        self, behind: Sequence[tuple[Projection, TopicPartition, int, int]]
-    ) -> dict[tuple[TopicPartition, int], float]:
+    async def _ages(self, lags: Sequence[Lag]) -> dict[tuple[TopicPartition, int], float]:
         now = time.time()
         ages = {}
-        for source, position in {(s, at) for _, s, at, end in behind if end > at}:
+        for source, position in {(lag.source, lag.counts) for lag in lags if lag.events}:
             oldest = await self._ends.oldest_ms(source, position)
             if oldest is not None:
                 ages[source, position] = max(0.0, now - oldest / 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from infra.postgres.builds import PostgresBuilds
 from projections.declaration import Projection, Store
@@ -20,11 +20,25 @@ class LiveBuilds:
         self._builds = builds
         self._projections = projections
         self._known: Sequence[Projection] = ()
+        self._ahead: Mapping[str, str] = {}
         self._until = 0.0
 
     async def __call__(self, store: Store) -> Sequence[Projection]:
+        await self._learn()
+        return [projection for projection in self._known if projection.store is store]
+
+    async def trusted(self, store: Store) -> Sequence[Projection]:
+        """Return those whose positions mean something: none that is ahead of the log."""
+        return [build for build in await self(store) if build.name not in self._ahead]
+
+    async def ahead(self) -> Mapping[str, str]:
+        """Return the projections that nobody runs because they are ahead of the log, with where."""
+        await self._learn()
+        return self._ahead
+
+    async def _learn(self) -> None:
         now = time.monotonic()
         if now >= self._until:
             self._known = await self._builds.seen(self._projections)
+            self._ahead = await self._builds.ahead()
             self._until = now + _BELIEVED_S
-        return [projection for projection in self._known if projection.store is store]

@@ -31,6 +31,12 @@ class WorkerStalled(StreamHubError):
     code = "WORKER_STALLED"
 
 
+class ReaderAhead(StreamHubError):
+    """A reader has read beyond the end of a partition: the log is not the one that it knows."""
+
+    code = "READER_AHEAD"
+
+
 class Watchdog:
     """Watches the partitions that this process reads."""
 
@@ -45,6 +51,7 @@ class Watchdog:
 
         Raises:
             WorkerStalled: it did.
+            ReaderAhead: the log ends before what was read of it.
         """
         while True:
             await asyncio.sleep(min(_INTERVAL_S, self._stall_s / 2))
@@ -59,6 +66,8 @@ class Watchdog:
         ends = await self._ends.ends(worker.assignment())
         for source, end in ends.items():
             position = worker.reader.received(source)
+            if position > end:
+                await self._look_again(worker, source, position)
             place = (worker.reader.name, source)
             known, since = self._moved.get(place, (-1, now))
             if position != known or position >= end:
@@ -68,3 +77,14 @@ class Watchdog:
                     f"{worker.reader.name} stands at {position} of {source.topic}"
                     f"/{source.partition}, which ends at {end}"
                 )
+
+    async def _look_again(
+        self, worker: StreamWorker, source: TopicPartition, position: int
+    ) -> None:
+        """The reader may have gone on since the end was known; the end is not behind that now."""
+        end = (await self._ends.ends([source]))[source]
+        if position > end:
+            raise ReaderAhead(
+                f"{worker.reader.name} stands at {position} of {source.topic}/{source.partition}, "
+                f"the log ends at {end}: it was restored from an older backup"
+            )

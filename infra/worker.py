@@ -85,7 +85,9 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
     dead_letters = KafkaDeadLetters(core.places.kafka)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(dead_letters.close)
-        readers = await _readers(core, roles, dead_letters, stack)
+        ends = LogEnds(core.places.kafka)
+        stack.push_async_callback(ends.close)
+        readers = await _readers(core, roles, dead_letters, ends, stack)
         tasks: list[asyncio.Future[Any]] = [asyncio.create_task(stopping.wait())]
         tasks += await _watch_builds(core, readers, stack)
         workers = _stream_workers(core, readers)
@@ -93,8 +95,7 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
             await worker.start()
         tasks += [worker.failed for worker in workers]
         if workers:
-            ends = LogEnds(core.places.kafka)
-            stack.push_async_callback(ends.close)
+            tasks.append(_watch_stores(core, readers, ends, stack))
             watchdog = Watchdog(workers, ends, core.settings.stall_seconds)
             watching = asyncio.create_task(watchdog.run())
             stack.callback(watching.cancel)
@@ -127,6 +128,24 @@ async def _watch_builds(
     return [task]
 
 
+def _watch_stores(
+    core: Core,
+    readers: Sequence[BatchReader],
+    ends: LogEnds,
+    stack: contextlib.AsyncExitStack,
+) -> asyncio.Future[Any]:
+    """Look whether the readers' stores stand where those have brought them."""
+    from infra.ahead import Remembering, StoreWatch
+    from projections.runner import Runner
+
+    sinks = {sink.store: sink for sink in core.sinks}
+    runners = [(sinks[reader.store], reader) for reader in readers if isinstance(reader, Runner)]
+    reactions = [reader for reader in readers if isinstance(reader, Remembering)]
+    task = asyncio.create_task(StoreWatch(core.builds, ends, runners, reactions).run())
+    stack.callback(task.cancel)
+    return task
+
+
 def _stream_workers(core: Core, readers: Sequence[BatchReader]) -> list[StreamWorker]:
     if not readers:
         return []
@@ -146,6 +165,7 @@ async def _readers(
     core: Core,
     roles: frozenset[Role],
     dead_letters: KafkaDeadLetters,
+    ends: LogEnds,
     stack: contextlib.AsyncExitStack,
 ) -> list[BatchReader]:
     """Return what reads the log; a role that is not wanted is not even imported."""
@@ -154,7 +174,7 @@ async def _readers(
         if Role(f"projections-{Store(sink.store)}") in roles:
             from infra.bootstrap.projections import runner
 
-            reader = runner(core, sink, dead_letters)
+            reader = runner(core, sink, dead_letters, ends)
             if reader.projections:
                 readers.append(reader)
     wanted = roles & {Role.TRANSCODE, Role.MODERATE, Role.VERDICTS}

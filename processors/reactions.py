@@ -105,6 +105,17 @@ class ReactionReader:
         lane = self._lanes.get(source)
         return lane.received if lane is not None else 0
 
+    async def remember(self) -> None:
+        """Note again what the store forgot, as one that was restored from a backup has.
+
+        Raises:
+            StoreUnavailable: nobody knows what it has.
+        """
+        stored = await self._store.load(self.name)
+        for source, lane in list(self._lanes.items()):
+            if stored.get(source, 0) < lane.position:
+                await self._store.save(self.name, source, lane.position)
+
     async def stop(self) -> None:
         """Cancel what runs; it starts again from its position."""
         for source in list(self._lanes):

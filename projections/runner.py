@@ -136,6 +136,11 @@ class Runner:
             (self._positions.get((p.name, source), 0) for p in self._readers(source)), default=0
         )
 
+    def believed(self) -> dict[tuple[str, TopicPartition], int]:
+        """Return where the store was when it was last read or changed, as far as it is known."""
+        running = {projection.name for projection in self.projections}
+        return {place: at for place, at in self._positions.items() if place[0] in running}
+
     def received(self, source: TopicPartition) -> int:
         """Return the offset below which every batch was handed over."""
         return self._received.get(source, 0)

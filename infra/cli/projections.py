@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from infra.cli.console import JsonOption, out, print_json, run
+from infra.cli.console import JsonOption, complain, out, print_json, run
 from infra.cli.running import MaxRate
 from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.lag import Lag
 
 app = typer.Typer(no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(help="Projections by name, or `all`.")]
@@ -51,6 +55,7 @@ def projections_status(json: JsonOption = False) -> None:
     """Show how far each projection is behind the log, in records and in seconds.
 
     `keys that wait` are those of which a record could not be digested: see `deadletters list`.
+    Exit code 1 where a projection claims to have applied what the log does not hold: it is not run.
 
     Example: streamhub projections status --json
     """
@@ -69,10 +74,12 @@ def projections_status(json: JsonOption = False) -> None:
                     "lagEvents": lag.events,
                     "lagSeconds": round(lag.seconds, 3),
                     "parkedKeys": parked.get((lag.projection, lag.source), 0),
+                    "refused": lag.refused or None,
                 }
                 for lag in lags
             ]
         )
+        _complain_of(lags)
         return
     table = Table(
         "projection", "partitions", "applied", "lag (records)", "lag (seconds)", "keys that wait"
@@ -88,6 +95,17 @@ def projections_status(json: JsonOption = False) -> None:
             str(sum(parked.get((projection, lag.source), 0) for lag in mine)),
         )
     out.print(table)
+    _complain_of(lags)
+
+
+def _complain_of(lags: Sequence[Lag]) -> None:
+    """Name what nobody runs because it is ahead of the log; exit code 1 where there is any."""
+    from infra.ahead import refusal
+
+    refused = {lag.projection: lag.refused for lag in lags if lag.refused}
+    if refused:
+        complain(str(refusal(refused)))
+        raise typer.Exit(1)
 
 
 @app.command("builds")

@@ -24,6 +24,7 @@ from projections.ports import StoreUnavailable
 #: system.errors.
 RETRIABLE_CODES = frozenset(
     {
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
         159,  # TIMEOUT_EXCEEDED
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         209,  # SOCKET_TIMEOUT
@@ -31,6 +32,7 @@ RETRIABLE_CODES = frozenset(
         236,  # ABORTED
         241,  # MEMORY_LIMIT_EXCEEDED
         242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
         252,  # TOO_MANY_PARTS
         285,  # TOO_FEW_LIVE_REPLICAS
         319,  # UNKNOWN_STATUS_OF_INSERT

@@ -7,6 +7,7 @@ command is put back into its topic: the ids of commands see to it that nothing h
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,6 +31,7 @@ _STORE_READER = "projections-"
 OLDER_LETTER_OPEN = "OLDER_LETTER_OPEN"
 #: A reader that is being fed moves on between a look at its position and the step.
 _TRIES = 20
+_MOMENT_S = 0.05
 
 
 class Applied(StrEnum):
@@ -183,14 +185,14 @@ class Retry:
             Conflict: it has not read the record yet.
         """
         positions = known or await self._positions(projection)
-        reached = positions.get(letter.record.source, 0)
-        if reached <= letter.record.offset:
-            if known:
-                return await self._standing(projection, letter)
-            raise Conflict(
-                f"{projection.name} has not come as far as the record", code="NOT_READ_YET"
-            )
-        return reached, positions.get(own_place(letter), 0) > 0
+        for _ in range(_TRIES):
+            reached = positions.get(letter.record.source, 0)
+            if reached > letter.record.offset:
+                return reached, positions.get(own_place(letter), 0) > 0
+            # A letter is written a moment before the position moves over its record.
+            await asyncio.sleep(0.0 if positions is known else _MOMENT_S)
+            positions = await self._positions(projection)
+        raise Conflict(f"{projection.name} has not come as far as the record", code="NOT_READ_YET")
 
     async def _positions(self, projection: Projection) -> Mapping[TopicPartition, int]:
         stored = await self._sink(projection).positions([projection])

@@ -31,6 +31,7 @@ from commands.ports import (
     DomainPartition,
     Outgoing,
     Poll,
+    StateAhead,
     TransactionLostError,
 )
 from events import base
@@ -240,6 +241,13 @@ class ConfluentCommandLog:
             )
         }
         ends = await _in_thread(self._stable_ends, [*positions], [*starts])
+        for place, start in starts.items():
+            if start > ends[place]:
+                raise StateAhead(
+                    f"the state cache is at {start} of {place[0]}/{place[1]}, the log ends at "
+                    f"{ends[place]}: empty state_positions, aggregate_states and "
+                    "command_outcomes, and it is made anew from the log"
+                )
         catching_up = _CatchingUp(ends, {p for p, start in starts.items() if start < ends[p]})
         for partition in positions:
             if catching_up.is_done(partition):

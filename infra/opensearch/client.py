@@ -20,6 +20,7 @@ from projections.ports import StoreUnavailable
 #: Answers after which the same request can be tried again: too busy, or not there for a moment.
 RETRIABLE_STATUSES = frozenset({408, 409, 429, 502, 503, 504})
 BAD_REQUEST = 400
+_BLOCKED = frozenset({"cluster_block_exception", "index_create_block_exception"})
 _TIMEOUT_S = 30
 
 
@@ -46,7 +47,8 @@ async def store_errors() -> AsyncIterator[None]:
     except ConnectionError as error:
         raise StoreUnavailable(f"OpenSearch: {type(error).__name__}: {error}") from error
     except TransportError as error:
-        if error.status_code not in RETRIABLE_STATUSES:
+        # On a full disk indexes are blocked (429), and so is making new ones (403).
+        if error.status_code not in RETRIABLE_STATUSES and error.error not in _BLOCKED:
             raise
         raise StoreUnavailable(f"OpenSearch: {error.status_code}: {error.error}") from error
 
@@ -76,7 +78,7 @@ async def bulk(
     items = [next(iter(item.values())) for item in answer["items"]]
     failed = [item for item in items if item["status"] >= 300]
     for item in failed:
-        if item["status"] not in RETRIABLE_STATUSES:
+        if item["status"] not in RETRIABLE_STATUSES and item["error"]["type"] not in _BLOCKED:
             refusal = DocumentRefused if item["status"] == BAD_REQUEST else IndexRefused
             raise refusal(f"{item['_index']}/{item['_id']}: {item['error']}")
     if failed:

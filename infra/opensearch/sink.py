@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,15 @@ import orjson
 from events.base import TopicPartition
 from infra.opensearch.client import bulk, connect, store_errors
 from infra.opensearch.library import RequestError
-from projections.declaration import Change, Increment, Projection, Put, Store, Table
+from projections.declaration import (
+    AfterPoison,
+    Change,
+    Increment,
+    Projection,
+    Put,
+    Store,
+    Table,
+)
 from projections.ports import Move, PositionMoved, Step, StoreUnavailable
 from projections.stamps import OFFSET
 
@@ -103,9 +113,10 @@ class OpenSearchSink:
     async def apply(self, steps: Sequence[Step]) -> None:
         moves = [(step.source, move) for step in steps for move in step.moves]
         await self._check(moves)
-        updates = [line for source, move in moves for line in self._updates(source, move)]
-        if updates:
-            await bulk(self._client, updates, refresh=True)
+        for piece in _pieces(moves):
+            updates = [line for source, move in piece for line in self._updates(source, move)]
+            if updates:
+                await bulk(self._client, updates, refresh=True)
         lines = [line for source, move in moves for line in self._position(source, move)]
         results = await bulk(self._client, lines, refresh=False)
         for (source, move), result in zip(moves, results, strict=True):
@@ -206,6 +217,27 @@ class OpenSearchSink:
     def _position(self, source: TopicPartition, move: Move) -> Iterable[Mapping[str, Any]]:
         params = {"source": _field(source), "before": move.before, "after": move.after}
         return _update(self._positions_index, _position_id(move.projection), "move", params)
+
+
+Moves = Sequence[tuple[TopicPartition, Move]]
+
+
+def _pieces(moves: Moves) -> Iterable[Moves]:
+    """Yield moves in what may be sent together.
+
+    Documents of one request are written though another is refused. Of a projection that has the
+    rest of a key wait nothing may be written past a refusal: so its records go one by one.
+    """
+    yield [each for each in moves if each[1].projection.after_poison is AfterPoison.GO_ON]
+    for source, move in moves:
+        if move.projection.after_poison is AfterPoison.PARK:
+            for _, changes in groupby(move.changes, _offset):
+                yield [(source, replace(move, changes=list(changes)))]
+
+
+def _offset(change: Change) -> int:
+    values = change.values if isinstance(change, Put) else change.amounts  # type: ignore[union-attr]
+    return int(values[OFFSET])
 
 
 def _digests(table: Table, documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -127,6 +127,27 @@ class PostgresBuilds:
                 log.warning("projection_waits_for_deploy", projection=projection.name)
         return [p for p in seen if p.name not in paused and p.version == declared[p.name]]
 
+    async def note_ahead(self, projection: Projection, reason: str) -> None:
+        """Have nobody run a build that claims what the log does not hold."""
+        async with store_errors():
+            await self._pool.execute(
+                "UPDATE projection_builds SET ahead = $4 "
+                "WHERE projection = $1 AND version = $2 AND build = $3",
+                projection.name,
+                projection.version,
+                projection.build,
+                reason,
+            )
+
+    async def ahead(self) -> dict[str, str]:
+        """Return the projections whose live build claims what the log does not hold."""
+        async with store_errors():
+            rows = await self._pool.fetch(
+                "SELECT projection, ahead FROM projection_builds "
+                "WHERE state = 'live' AND ahead IS NOT NULL"
+            )
+        return {row["projection"]: row["ahead"] for row in rows}
+
     async def paused(self) -> frozenset[str]:
         """Return the projections that operators paused."""
         async with store_errors():
@@ -143,10 +164,13 @@ class PostgresBuilds:
         await self._changed(projection.store)
 
     async def resume(self, projection: Projection) -> None:
-        """Have a projection run again, from where it was paused."""
+        """Have a projection run again from where it is; what is ahead still is noted again."""
         async with store_errors():
             await self._pool.execute(
                 "DELETE FROM projection_pauses WHERE projection = $1", projection.name
+            )
+            await self._pool.execute(
+                "UPDATE projection_builds SET ahead = NULL WHERE projection = $1", projection.name
             )
         await self._changed(projection.store)
 

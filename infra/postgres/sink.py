@@ -20,7 +20,8 @@ from projections.declaration import Change, Key, Projection, Store, Table
 from projections.folding import RowChange, fold_rows
 from projections.ports import PositionMoved, Step, StoreUnavailable
 
-#: Errors after which the same step can be tried again.
+#: Errors after which the same step can be tried again: they say something of the server, a full
+#: disk or a standby among it, and nothing of the rows.
 RETRIABLE = (
     OSError,
     TimeoutError,
@@ -29,6 +30,12 @@ RETRIABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
+    # What the client comes to on a connection that the server is just ending.
+    asyncpg.InternalClientError,
+    asyncpg.InternalServerError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
 )
 
 _MAKE_POSITIONS = (

@@ -18,6 +18,7 @@ import structlog
 
 from events.base import TopicPartition
 from events.errors import Conflict
+from infra.ahead import builds_ahead, note_ahead, refusal
 from infra.bootstrap.core import Core
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.kafka.ends import LogEnds
@@ -81,9 +82,15 @@ class Rebuild:
 
         Raises:
             TooManyDeadLetters: the new code cannot digest its events.
+            StoreAhead: one that was begun or kept earlier holds what the log does not.
             Unavailable: the log cannot be read.
         """
         async with self.open_pass() as work:
+            for runner in work.runners:
+                sink = self._sink(Store(runner.store))
+                ahead = await builds_ahead(sink, runner.projections, work.ends)
+                if ahead:
+                    raise refusal(ahead)
             return await self._follow(work, NEAR_RECORDS)
 
     async def compare(self) -> dict[str, Comparison]:
@@ -95,8 +102,14 @@ class Rebuild:
         return found
 
     async def compare_store(self, sink: Sink) -> dict[str, Comparison]:
-        """Compare the builds, which are all of this store; as ``compare``."""
-        seen = {p.name: p for p in await self.core.builds.seen(self.targets)}
+        """Compare the builds, which are all of this store; as ``compare``.
+
+        Raises:
+            StoreAhead: readers see one that holds what the log does not.
+        """
+        seen = await self._following(sink)
+        if len(seen) < len(self.targets):
+            raise refusal(await self.core.builds.ahead())
         found = await self._compared(sink, seen)
         async with self._level(sink, seen):
             return {
@@ -122,7 +135,7 @@ class Rebuild:
 
     async def switch_store(self, sink: Sink, *, verified: bool) -> dict[str, Comparison]:
         """Let readers see the builds, which are all of this store; as ``switch``."""
-        seen = {p.name: p for p in await self.core.builds.seen(self.targets)}
+        seen = await self._following(sink)
         found = await self._compared(sink, seen) if verified else {}
         async with self._level(sink, seen):
             for name, comparison in found.items():
@@ -137,12 +150,26 @@ class Rebuild:
                 log.info("build_switched", projection=target.name, build=target.tag)
         return found
 
+    async def _following(self, sink: Sink) -> dict[str, Projection]:
+        """Return the builds that readers see, without those that are ahead of the log.
+
+        Those follow nothing, and equal nothing.
+        """
+        seen = await self.core.builds.seen(self.targets)
+        ends = LogEnds(self.core.places.kafka)
+        try:
+            await note_ahead(self.core.builds, sink, seen, ends)
+        finally:
+            await ends.close()
+        ahead = await self.core.builds.ahead()
+        return {projection.name: projection for projection in seen if projection.name not in ahead}
+
     async def _compared(self, sink: Sink, seen: Mapping[str, Projection]) -> dict[str, Comparison]:
         """Compare with what readers see; a build of another version is like nothing else."""
         return {
             target.name: await compare(sink, seen[target.name], target, COMPARISONS)
             for target in self.targets
-            if target.version == seen[target.name].version
+            if target.name in seen and target.version == seen[target.name].version
         }
 
     @asynccontextmanager
@@ -161,7 +188,7 @@ class Rebuild:
         alike = [build for build in seen if build.version == versions[build.name]]
         furthest = _furthest(await sink.positions(self.targets))
         others = replace(self, targets=alike)
-        if furthest != _furthest(await sink.positions(alike)):
+        if alike and furthest != _furthest(await sink.positions(alike)):
             async with others.open_pass() as work:
                 work.limit = furthest
                 await others.follow_to(work, furthest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha1
@@ -19,6 +20,7 @@ from redis.exceptions import (
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
     TimeoutError,  # noqa: A004 - the library's own name
     TryAgainError,
 )
@@ -37,6 +39,14 @@ RETRIABLE = (
     TimeoutError,
     TryAgainError,
 )
+#: What a server says that takes no writes for now: no memory left, a disk that is full (MISCONF),
+#: a replica. Of a command within a script the library knows no more than the text.
+_NOT_NOW = re.compile(
+    r"(?:^|.*pipeline caused error: \(?['\"]?)(?:Error running script .*: -)?"
+    r"(?:OOM|MISCONF|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|BUSY) ",
+    re.DOTALL,
+)
+_SHOWN = 120
 _CONNECT_TIMEOUT_S = 2.0
 #: Longer than the longest script: a step of 5,000 events takes 20 ms.
 _ANSWER_TIMEOUT_S = 10.0
@@ -62,11 +72,16 @@ def connect(url: str) -> Redis:
 
 @asynccontextmanager
 async def store_errors() -> AsyncIterator[None]:
-    """Turn errors of a server that is away into ``StoreUnavailable``."""
+    """Turn errors of a server that is away, or takes no writes, into ``StoreUnavailable``."""
     try:
         yield
     except RETRIABLE as error:
         raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+    except ResponseError as error:
+        if _NOT_NOW.match(str(error)) is None:
+            raise
+        # The text may hold what was to be written.
+        raise StoreUnavailable(f"Redis takes no writes: {str(error)[-_SHOWN:]}") from error
 
 
 class Script:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 from infra.native.stack import NativeStack, ServerStatus
 from infra.supervisor.client import SupervisorClient
@@ -25,6 +26,10 @@ class ServerControl:
     def status(self, name: str) -> ServerStatus:
         """Return how a server is."""
         return next(status for status in self._stack.status() if status.name == name)
+
+    def folder(self, name: str) -> Path:
+        """Return where a server keeps what is its own."""
+        return self._stack._data_dir / name
 
     @contextlib.contextmanager
     def stopped(self, name: str) -> Iterator[None]:

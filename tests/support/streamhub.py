@@ -114,6 +114,10 @@ class StreamHub:
         """Return the process id, or None while it does not run."""
         return next(s.pid for s in self._supervisor.status() if s.name == name)
 
+    def logged(self, name: str, event: str) -> int:
+        """Count how often a process wrote of something to its log."""
+        return self.log_file(name).read_text(encoding="utf-8").count(f'"event": "{event}"')
+
     def kill(self, name: str) -> int:
         """End a process as a power cut does; the supervisor starts it again. Returns its id."""
         pid = self.pid(name)
