@@ -19,6 +19,8 @@ from projections.declaration import Projection, Store
 from projections.ports import Sink
 
 _POLL_S = 0.005
+#: A store that takes steps in at some pace need not be asked more often than so many times a step.
+_LOOKS_A_STEP = 10
 #: For how long a position that was read is believed: a store that was restored from a backup
 #: stands further back than it did.
 _BELIEVED_S = 1.0
@@ -40,6 +42,7 @@ class _StoreWatcher:
     def __init__(self, sink: Sink, builds: LiveBuilds) -> None:
         self._sink = sink
         self._builds = builds
+        self._pause_s = max(_POLL_S, sink.pace_s / _LOOKS_A_STEP)
         self._positions: dict[tuple[str, TopicPartition], int] = {}
         self._believed_until = 0.0
         self._changed = asyncio.Condition()
@@ -75,7 +78,7 @@ class _StoreWatcher:
                         for source, position in positions.items()
                     }
                     self._changed.notify_all()
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(self._pause_s)
 
 
 class PositionWaiter:

@@ -113,10 +113,14 @@ class PostgresSink:
     async def positions(
         self, projections: Sequence[Projection]
     ) -> Mapping[str, Mapping[TopicPartition, int]]:
-        async with store_errors():
-            rows = await self._pool.fetch(
-                "SELECT projection, build, topic, partition, position FROM projection_positions"
-            )
+        try:
+            async with store_errors():
+                rows = await self._pool.fetch(
+                    "SELECT projection, build, topic, partition, position FROM projection_positions"
+                )
+        except asyncpg.UndefinedTableError:
+            # Nothing was ever prepared: no projection has applied anything.
+            return {}
         tags = {projection.name: projection.tag for projection in projections}
         found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
         for row in rows:
