@@ -10,6 +10,7 @@ from typing import Any
 
 from commands.services import Account, CommentPlace
 from events.users import Role
+from infra.gathering import Gathering
 from infra.postgres.database import Pool
 from infra.postgres.sink import store_errors
 from projections.accounts import ACCOUNTS
@@ -19,9 +20,14 @@ from projections.watch_page import WATCH_PAGE
 
 CatchUp = Callable[[Sequence[Projection]], Awaitable[None]]
 
+#: A video, who asks for it, and whether they are an admin.
+Look = tuple[str, str | None, bool]
 _VISIBLE = (
-    "SELECT creator_id FROM videos WHERE id = $1 AND status IN ('processing', 'ready') "
-    "AND (creator_id = $2 OR $3 OR (visibility <> 'private' AND blocked_reason IS NULL))"
+    "SELECT l.number, v.creator_id FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) "
+    "WITH ORDINALITY AS l(video_id, caller_id, admin, number) "
+    "JOIN videos v ON v.id = l.video_id AND v.status IN ('processing', 'ready') "
+    "AND (v.creator_id = l.caller_id OR l.admin "
+    "OR (v.visibility <> 'private' AND v.blocked_reason IS NULL))"
 )
 
 
@@ -31,6 +37,7 @@ class PostgresDirectory:
     def __init__(self, pool: Pool, catch_up: CatchUp) -> None:
         self._pool = pool
         self._catch_up = catch_up
+        self._creators = Gathering(self._read_creators)
 
     async def _find(self, projection: Projection, query: str, *arguments: Any) -> Any:
         async with store_errors():
@@ -61,8 +68,18 @@ class PostgresDirectory:
     async def video_creator(
         self, video_id: str, caller_id: str | None, *, admin: bool
     ) -> str | None:
-        row = await self._find(WATCH_PAGE, _VISIBLE, video_id, caller_id, admin)
-        return row and str(row["creator_id"])
+        look = (video_id, caller_id, admin)
+        creator_id = await self._creators.ask(look)
+        if creator_id is None:
+            await self._catch_up([WATCH_PAGE])
+            creator_id = await self._creators.ask(look)
+        return creator_id
+
+    async def _read_creators(self, looks: Sequence[Look]) -> dict[Look, str]:
+        """Return the creators of those videos that whoever asks may see."""
+        async with store_errors():
+            rows = await self._pool.fetch(_VISIBLE, *map(list, zip(*looks, strict=True)))
+        return {looks[row["number"] - 1]: str(row["creator_id"]) for row in rows}
 
     async def comment(self, comment_id: str) -> CommentPlace | None:
         row = await self._find(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import query_api
+from infra.gathering import Gathering
 from infra.redis.connection import Script, connect, store_errors
 
 _HASHES = Script(Path(__file__).with_name("hashes.lua"))
@@ -51,10 +52,17 @@ class RedisRevocations:
     def __init__(self, url: str, namespace: str = "") -> None:
         self._redis = connect(url)
         self._namespace = namespace
+        self._revoked = Gathering(self._read)
 
     async def is_revoked(self, session_id: str) -> bool:
-        async with store_errors():
-            return bool(await self._redis.exists(f"{self._namespace}revoked:{session_id}"))
+        return bool(await self._revoked.ask(session_id))
+
+    async def _read(self, session_ids: Sequence[str]) -> dict[str, bool]:
+        async with store_errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for session_id in session_ids:
+                pipeline.exists(f"{self._namespace}revoked:{session_id}")
+            found = await pipeline.execute()
+        return dict(zip(session_ids, map(bool, found), strict=True))
 
     async def close(self) -> None:
         """Close the connections."""
