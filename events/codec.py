@@ -47,6 +47,11 @@ class LogRecord:
     headers: Mapping[str, bytes]
     timestamp_ms: int
 
+    @property
+    def stored_name(self) -> bytes | None:
+        """The name of the event's type and its version, as they were stored."""
+        return self.headers.get("ce_type")
+
     def persons(self) -> list[str]:
         """Return whose keys are needed to read the body; what is no id is passed over."""
         listed = self.headers.get(PERSONS_HEADER)
@@ -166,17 +171,17 @@ class _LazyMetadata(Metadata):
     ``UndecodableRecord``.
     """
 
-    __slots__ = ("_headers",)
-    _headers: Mapping[str, bytes]
+    __slots__ = ("_record",)
+    _record: LogRecord
 
-    def __init__(self, headers: Mapping[str, bytes]) -> None:
-        self._headers = headers
+    def __init__(self, record: LogRecord) -> None:
+        self._record = record
 
     def __getattr__(self, field: str) -> Any:
         """Fill the field in; Python asks only while it is empty."""
         if field not in _ATTRIBUTES:
             raise AttributeError(field)
-        value = _attribute(self._headers, field)
+        value = _attribute(self._record.headers, field)
         setattr(self, field, value)
         return value
 
@@ -215,7 +220,7 @@ def decode_events(
 
 def _read_at_once(record: LogRecord, registry: EventRegistry) -> Event | None:
     """Return the event of a record that needs neither a key nor an upcaster, as most do."""
-    stored_name = record.headers.get("ce_type")
+    stored_name = record.stored_name
     reading = None if stored_name is None else _current_reading(registry, stored_name)
     if reading is None or (reading.is_personal and _ENCRYPTED_MARK in record.value):
         return None
@@ -224,6 +229,12 @@ def _read_at_once(record: LogRecord, registry: EventRegistry) -> Event | None:
     except ValidationError:
         # The long way says what is wrong.
         return None
+
+
+def may_be_personal(stored_name: bytes | None, registry: EventRegistry = REGISTRY) -> bool:
+    """Say whether keys of persons may be needed to read records of that name."""
+    reading = None if stored_name is None else _current_reading(registry, stored_name)
+    return reading is None or reading.is_personal
 
 
 def _decode_at_length(record: LogRecord, keys: KeyRing, registry: EventRegistry) -> list[Event]:
@@ -304,7 +315,7 @@ def decode_lazily(record: LogRecord, keys: KeyRing, registry: EventRegistry = RE
     """
     return Recorded(
         decode_event(record, keys, registry),
-        _LazyMetadata(record.headers),
+        _LazyMetadata(record),
         record.source,
         record.offset,
         record.key,
@@ -340,7 +351,7 @@ def decode_all_lazily(
         if len(events) != 1:
             return decode_all(record, keys, registry)
         event = events[0]
-    metadata = _LazyMetadata(record.headers)
+    metadata = _LazyMetadata(record)
     return [Recorded(event, metadata, record.source, record.offset, record.key)]
 
 

@@ -12,7 +12,7 @@ such, with transactions and checksums, stays the client's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,32 @@ class _Kept:
         self.has_next = records.has_next
         self.next_batch = records.next_batch
         self.size_in_bytes = records.size_in_bytes
+
+
+class _Unpacked(LogRecord):
+    """A record whose headers are sorted out when somebody asks for one; most are not asked for."""
+
+    __slots__ = ("_headers", "_pairs", "stored_name")
+
+    def __init__(self, source: TopicPartition, record: Any) -> None:
+        self.source = source
+        self.offset = record.offset
+        self.key = (record.key or b"").decode("utf-8", "replace")
+        self.value = record.value or b""
+        self.timestamp_ms = record.timestamp
+        self._pairs = pairs = record.headers
+        self._headers: dict[str, bytes] | None = None
+        self.stored_name: bytes | None = None
+        for name, value in pairs:
+            if name == "ce_type":
+                self.stored_name = value
+                break
+
+    @property
+    def headers(self) -> Mapping[str, bytes]:  # type: ignore[override]
+        if self._headers is None:
+            self._headers = headers_of(self._pairs)
+        return self._headers
 
 
 class _Raw(PartitionRecords):  # type: ignore[misc]
@@ -67,14 +93,7 @@ class Fetched(Iterable[LogRecord]):
         records = MemoryRecords(self.data)
         raw = _Raw(source, records, self.aborted, self.begins, *self.options)
         for record in raw._records_iterator:  # noqa: SLF001 - spares a call a record
-            yield LogRecord(
-                source,
-                record.offset,
-                (record.key or b"").decode("utf-8", "replace"),
-                record.value or b"",
-                headers_of(record.headers),
-                record.timestamp,
-            )
+            yield _Unpacked(source, record)
 
 
 class _WholeFetch(PartitionRecords):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from itertools import islice
 import structlog
 
 from events.base import Recorded, TopicPartition
-from events.codec import PERSONS_HEADER, LogRecord, decode_all_lazily
+from events.codec import LogRecord, decode_all_lazily, may_be_personal
 from events.errors import LogError, StreamHubError
 from events.privacy import KeyRing
 from events.registry import REGISTRY
@@ -29,7 +29,7 @@ from projections.ports import Builds, DeadLetters, Move, Parking, PositionMoved,
 log = structlog.get_logger(__name__)
 
 #: Records that are dealt with at a time: few enough to stay in the processor's caches.
-_PIECE_RECORDS = 200
+_PIECE_RECORDS = 500
 #: Batches share a step of the store until they span this many offsets. While the store takes a
 #: step in, the next one is made.
 _STEP_RECORDS = 2_000
@@ -82,6 +82,7 @@ class Runner:
     def _run(self, projections: Sequence[Projection]) -> None:
         self.projections = tuple(projections)
         self._wanted = _wanted(self.projections)
+        self._personal = frozenset(filter(may_be_personal, self._wanted))
         self._by_topic = {
             topic: [p for p in self.projections if topic in p.topics()] for topic in self.topics()
         }
@@ -259,8 +260,8 @@ class Runner:
         self, records: Sequence[LogRecord]
     ) -> list[tuple[LogRecord, Sequence[Recorded]]]:
         """Decode what any projection reads; the rest is passed over unseen."""
-        wanted = [record for record in records if record.headers.get("ce_type") in self._wanted]
-        personal = [record for record in wanted if PERSONS_HEADER in record.headers]
+        wanted = [record for record in records if record.stored_name in self._wanted]
+        personal = [record for record in wanted if record.stored_name in self._personal]
         persons = {person for record in personal for person in record.persons()}
         await patiently(self.name, self._keys.load, persons)
         decoded: list[tuple[LogRecord, Sequence[Recorded]]] = []
@@ -315,7 +316,7 @@ class Runner:
 
     async def _bury_undecoded(self, record: LogRecord, error: BaseException) -> None:
         """Put a record aside for all projections; the key waits for those that want it to."""
-        name = record.headers.get("ce_type")
+        name = record.stored_name
         parking = [
             projection
             for projection in self._readers(record.source)

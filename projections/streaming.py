@@ -19,6 +19,7 @@ from typing import Any, cast
 import aiokafka
 import faust
 import structlog
+import uvloop
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.serializers.codecs import Codec
 from faust.transport.drivers import aiokafka as driver
@@ -55,7 +56,14 @@ class _Unchanged(Codec):
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads committed records only, and hands over whatever has come."""
+    """Reads committed records only, and hands over whatever has come.
+
+    All records come through its event loop, which is therefore as fast a one as the process's own.
+    """
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, thread_loop=uvloop.new_event_loop(), **options)
+        self._close_thread_loop_on_stop = True
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
