@@ -28,6 +28,7 @@ from projections.video_index import VIDEO_INDEX
 from projections.watch_page import WATCH_PAGE
 from query_api import search
 from query_api.reading import QueryServices
+from schemas.http.paths import API
 from tests.conftest import Servers
 from tests.contract.history import DESCRIPTIONS, viewed
 from tests.contract.stores import OpenSearchStore, PostgresStore, own_name
@@ -185,7 +186,7 @@ async def client(servers: Servers) -> AsyncIterator[httpx.AsyncClient]:
         public_url="",
     )
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://api{API}") as opened:
         yield opened
     await opensearch.close()
     await counters.close()
