@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice, permutations
 
 import pytest
 
 from infra.dead_letters.topic import Filters, read_letters
 from tests.conftest import Servers
 from tests.faults.rounds import SEEDS, under_load
-from tests.support.api import Api
+from tests.support.api import Api, sign_up
 from tests.support.full_disks import FULL
 from tests.support.servers import ServerControl
 from tests.support.streamhub import PROJECTIONS, StreamHub
@@ -32,11 +33,17 @@ async def test_a_full_store_is_waited_for(
     pid = streamhub.pid(PROJECTIONS)
     waits = streamhub.logged(PROJECTIONS, "store_unavailable")
 
+    # Each of these follows is a row of its own; the load alone might make too few for a new page.
+    people = [await sign_up(api) for _ in range(6)]
+    follows = permutations(people, 2)
+
     async def fill(workload: Workload) -> None:
         await workload.reached(0.1)
         async with FULL[name](core, control):
 
             async def met() -> bool:
+                for follower, creator in islice(follows, 2):
+                    await follower.post(f"/users/{creator.id}/follow")
                 return streamhub.logged(PROJECTIONS, "store_unavailable") > waits
 
             await eventually("readers that wait for room", met, 60.0)

@@ -118,7 +118,8 @@ async def opensearch(core: Core, control: ServerControl) -> AsyncIterator[None]:
             await eventually("indexes free again", free, _WATERMARK_TIMEOUT_S, 0.5)
             marks = [f"watermark.{name}" for name in ("low", "high", "flood_stage")]
             names = [f"{_DISK}.{name}" for name in ("threshold_enabled", *marks)]
-            await _settings(server, dict.fromkeys(names))
+            # That no index can be made outlasts the look at the disk that would lift it.
+            await _settings(server, dict.fromkeys([*names, "cluster.blocks.create_index"]))
 
 
 async def _watermarks(server: httpx.AsyncClient, marks: tuple[str, str, str]) -> None:
@@ -141,6 +142,7 @@ async def _settings(server: httpx.AsyncClient, settings: dict[str, Any]) -> None
 
 
 async def _is_blocked(server: httpx.AsyncClient) -> bool:
+    """Say whether indexes take no writes."""
     answer = await server.get("/_all/_settings", params={"filter_path": "*.settings.index.blocks"})
     return answer.status_code == 200 and bool(answer.json())
 
