@@ -71,7 +71,9 @@ class OwnLog:
             }
         )
         self._topics = [self.domain.events, self.domain.outcomes]
-        new = [NewTopic(topic, num_partitions=partitions) for topic in self._topics]
+        # The tests' time is long past: by Kafka's own setting it could go at any moment.
+        kept = {"retention.ms": "-1"}
+        new = [NewTopic(topic, partitions, config=kept) for topic in self._topics]
         for future in self._admin.create_topics(new).values():
             future.result(_TIMEOUT_S)
         self._producer.init_transactions(_TIMEOUT_S)

@@ -26,7 +26,9 @@ from infra.log_tools.export.tables import arrow, write_arrow, write_parquet
 
 BOOKMARKS = "_bookmarks"
 _DRAFT = ".part"
-_NAME = re.compile(r"(?P<topic>[a-z._]+)-(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)\.[a-z.]+")
+_NAME = re.compile(
+    r"(?P<topic>[A-Za-z0-9._-]+)-(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)\.[a-z.]+"
+)
 
 
 def _write_jsonl(_type_name: str, rows: Sequence[Any], path: Path) -> None:
