@@ -308,20 +308,6 @@ def decode(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY)
     )
 
 
-def decode_lazily(record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY) -> Recorded:
-    """Return the event, and metadata that raise ``UndecodableRecord`` when a bad field is read.
-
-    Raises as ``decode_event``.
-    """
-    return Recorded(
-        decode_event(record, keys, registry),
-        _LazyMetadata(record),
-        record.source,
-        record.offset,
-        record.key,
-    )
-
-
 def decode_all(
     record: LogRecord, keys: KeyRing, registry: EventRegistry = REGISTRY
 ) -> list[Recorded]:

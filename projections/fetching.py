@@ -5,9 +5,9 @@ a dozen headers each, then pass through the processor's caches once for everythi
 them, and that costs more than the doing. Here the client hands over the bytes that came; a record
 is made when it is read, and its room is free again for the next ones.
 
-The client has no setting for that: two names in its fetcher's module are replaced below. Consumers
-whose ``key_deserializer`` is ``WHOLE_FETCHES`` get fetches, all others records as ever. Reading as
-such, with transactions and checksums, stays the client's own.
+The client has no setting for that: two names in its fetcher's module are replaced below. A
+``WholeFetchConsumer`` gets fetches, all other consumers get records as ever. Reading as such, with
+transactions and checksums, stays the client's own.
 """
 
 from __future__ import annotations
@@ -16,15 +16,48 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import KafkaError
 from aiokafka.record.memory_records import MemoryRecords
 
 from events.base import TopicPartition
 from events.codec import LogRecord, headers_of
+from events.errors import Unavailable
 
+#: Bytes, as they are in Kafka, that a fetch brings of one partition at most; it is never parted.
+PARTITION_BYTES = 1 << 20
+#: How long the next fetch waits for the last one to be taken: for ever. Otherwise it goes without
+#: the partitions that have something, which would then have to wait until others get something.
+_UNTAKEN_S = 86_400.0
 #: Given to a consumer instead of a deserializer of keys, it asks for fetches instead of records.
-WHOLE_FETCHES = object()
+_WHOLE_FETCHES = object()
+
+
+class WholeFetchConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """Gets what is committed, as ``Fetched`` where others get records; commits nothing itself.
+
+    ``options`` are the client's.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            key_deserializer=_WHOLE_FETCHES,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=PARTITION_BYTES,
+            **options,
+        )
+
+    async def start(self) -> None:
+        await super().start()
+        self._fetcher._prefetch_backoff = _UNTAKEN_S  # noqa: SLF001 - no setting leads there
+
+
+def log_unreadable(error: KafkaError) -> Unavailable:
+    """Return what readers of the log are told of an error of the client."""
+    return Unavailable(f"The log cannot be read: {error}", code="LOG_UNAVAILABLE")
 
 
 class _Kept:
@@ -78,7 +111,7 @@ class Fetched(Iterable[LogRecord]):
     ``ends`` is the offset behind the fetch, with all that is no record in it.
 
     Raises:
-        aiokafka.errors.CorruptRecordException: while iterating, where a checksum is wrong.
+        Unavailable: while iterating, where a checksum is wrong.
     """
 
     source: TopicPartition
@@ -92,8 +125,11 @@ class Fetched(Iterable[LogRecord]):
         source = self.source
         records = MemoryRecords(self.data)
         raw = _Raw(source, records, self.aborted, self.begins, *self.options)
-        for record in raw._records_iterator:  # noqa: SLF001 - spares a call a record
-            yield _Unpacked(source, record)
+        try:
+            for record in raw._records_iterator:  # noqa: SLF001 - spares a call a record
+                yield _Unpacked(source, record)
+        except KafkaError as error:
+            raise log_unreadable(error) from error
 
 
 class _WholeFetch(PartitionRecords):  # type: ignore[misc]
@@ -141,7 +177,7 @@ def _partition_records(
     *options: Any,
 ) -> PartitionRecords:
     """Stand in for the class ``PartitionRecords``."""
-    if key_deserializer is WHOLE_FETCHES:
+    if key_deserializer is _WHOLE_FETCHES:
         return _WholeFetch(tp, kept, aborted, begins, None, value_deserializer, *options)
     return PartitionRecords(
         tp, kept, aborted, begins, key_deserializer, value_deserializer, *options

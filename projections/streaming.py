@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import aiokafka
 import faust
 import structlog
 import uvloop
@@ -27,18 +26,15 @@ from faust.types import TP, ConsumerMessage
 
 from events.base import TopicPartition
 from projections.batches import Batch, BatchReader, parted, span
-from projections.fetching import WHOLE_FETCHES, Fetched
+from projections.fetching import Fetched, WholeFetchConsumer
 
 log = structlog.get_logger(__name__)
 
 FETCH_WAIT_MS = 500
 #: Partitions share a message, hence a step of a sink, until it spans this many offsets.
 MESSAGE_RECORDS = 5_000
-#: Bytes, as they are in Kafka, that one fetch brings at most, and of one partition.
-FETCH_BYTES, PARTITION_BYTES = 16 << 20, 1 << 20
-#: How long the next fetch waits for the last one to be taken: for ever. Otherwise it goes without
-#: the partitions that have something, which would then have to wait until others get something.
-_UNTAKEN_S = 86_400.0
+#: Bytes, as they are in Kafka, that one fetch brings at most.
+FETCH_BYTES = 16 << 20
 #: From here up a batch is worth its costs, and the next one need not wait for company.
 FULL_RECORDS = 1_000
 COMMIT_INTERVAL_S = 1.0
@@ -65,37 +61,27 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__init__(consumer, thread_loop=uvloop.new_event_loop(), **options)
         self._close_thread_loop_on_stop = True
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+    def _create_worker_consumer(self, transport: Any) -> WholeFetchConsumer:
         conf = self.app.conf
         self._assignor = RoundRobinPartitionAssignor
-        return aiokafka.AIOKafkaConsumer(
+        return WholeFetchConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
-            key_deserializer=WHOLE_FETCHES,
-            enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=PARTITION_BYTES,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            isolation_level="read_committed",
         )
-
-    async def _fetch_records(
-        self, consumer: aiokafka.AIOKafkaConsumer, *arguments: Any, **options: Any
-    ) -> Any:
-        consumer._fetcher._prefetch_backoff = _UNTAKEN_S  # noqa: SLF001 - no setting leads there
-        return await super()._fetch_records(consumer, *arguments, **options)
 
 
 class BatchConsumer(driver.Consumer):
-    """Yields one message a fetch; positions are the reader's."""
+    """Yields what a fetch brought, some thousand records at once; positions are the reader's."""
 
     reader: BatchReader
     #: When the next fetch may begin, by the clock of the loop.

@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError
 
 from events.base import TopicPartition
-from events.errors import Unavailable
 from projections.batches import Batch
-from projections.fetching import WHOLE_FETCHES, Fetched
+from projections.fetching import Fetched, WholeFetchConsumer, log_unreadable
 
-#: Bytes, as they are in Kafka, that one piece has at most, and of one partition.
-PIECE_BYTES, PARTITION_BYTES = 4 << 20, 1 << 20
+#: Bytes, as they are in Kafka, that one piece has at most.
+PIECE_BYTES = 4 << 20
 _WAIT_MS = 200
 
 
@@ -25,14 +23,8 @@ class BulkReader:
 
     def __init__(self, bootstrap: str, starts: Mapping[TopicPartition, int]) -> None:
         self._starts = {KafkaTopicPartition(s.topic, s.partition): at for s, at in starts.items()}
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            key_deserializer=WHOLE_FETCHES,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_bytes=PIECE_BYTES,
-            max_partition_fetch_bytes=PARTITION_BYTES,
+        self._consumer = WholeFetchConsumer(
+            bootstrap_servers=bootstrap, auto_offset_reset="none", fetch_max_bytes=PIECE_BYTES
         )
 
     async def start(self) -> None:
@@ -44,7 +36,8 @@ class BulkReader:
         try:
             await self._consumer.start()
         except KafkaError as error:
-            raise _unavailable(error) from error
+            await self._consumer.stop()
+            raise log_unreadable(error) from error
         self._consumer.assign(list(self._starts))
         for partition, at in self._starts.items():
             self._consumer.seek(partition, at)
@@ -60,7 +53,7 @@ class BulkReader:
         try:
             fetches = await self._consumer.getmany(timeout_ms=_WAIT_MS)
         except KafkaError as error:
-            raise _unavailable(error) from error
+            raise log_unreadable(error) from error
         return [
             Batch(fetched.source, fetched.begins, fetched.ends, fetched)
             for one in fetches.values()
@@ -70,7 +63,3 @@ class BulkReader:
     async def close(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
-
-
-def _unavailable(error: KafkaError) -> Unavailable:
-    return Unavailable(f"The log cannot be read: {error}", code="LOG_UNAVAILABLE")

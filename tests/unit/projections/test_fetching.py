@@ -6,13 +6,13 @@ import struct
 
 import pytest
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
 from aiokafka.record.control_record import ABORT_MARKER, COMMIT_MARKER
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
 from events.base import TopicPartition
-from projections.fetching import WHOLE_FETCHES, Fetched
+from events.errors import Unavailable
+from projections.fetching import _WHOLE_FETCHES, Fetched
 
 PLACE = KafkaTopicPartition("events.engagement", 3)
 MAGIC, LZ4 = 2, 3
@@ -50,7 +50,7 @@ def fetch(
     """Return what the client makes of bytes from the broker."""
     kept = fetcher.MemoryRecords(data)
     whole = fetcher.PartitionRecords(
-        PLACE, kept, aborted, begins, WHOLE_FETCHES, None, check, READ_COMMITTED
+        PLACE, kept, aborted, begins, _WHOLE_FETCHES, None, check, READ_COMMITTED
     )
     (fetched,) = whole
     assert whole.next_fetch_offset == fetched.ends, "the client would go on elsewhere"
@@ -111,7 +111,7 @@ def test_a_batch_that_was_cut_off_by_the_size_of_the_fetch_is_not_counted() -> N
 def test_a_wrong_checksum_is_found_out() -> None:
     data = bytearray(batch(0, "abcdefgh", codec=0))
     data[-1] ^= 0xFF
-    with pytest.raises(CorruptRecordException):
+    with pytest.raises(Unavailable, match="CRC"):
         list(fetch(bytes(data), check=True))
 
 
