@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ _CLIP_SECONDS = 12.0
 _CLIP_SIZE = (1280, 720)
 _READY_TIMEOUT_S = 1800.0
 _POLL_S = 0.25
+#: How long a request is sent again while the answer is that it comes too early.
+_BUSY_S = 60.0
 
 
 class DemoFailed(StreamHubError):
@@ -65,7 +68,7 @@ class Client:
         body: Mapping[str, Any] | None = None,
         key: str = "",
     ) -> Any:
-        """Return the answer's data.
+        """Return the answer's data; a machine that is busy for a moment is asked again.
 
         Raises:
             DemoFailed: the answer was not a success.
@@ -75,7 +78,15 @@ class Client:
             headers["Authorization"] = f"Bearer {who.token}"
             if who.seen:
                 headers["Consistency-Token"] = who.seen
-        response = await self._http.request(method, path, headers=headers, json=body)
+        give_up_at = time.monotonic() + _BUSY_S
+        while True:
+            response = await self._http.request(method, path, headers=headers, json=body)
+            if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            if time.monotonic() >= give_up_at:
+                break
+            # Nothing was done: the log was away, or a read model had not come far enough.
+            await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
         if response.is_error:
             raise DemoFailed(f"{method} {path} -> {response.status_code}: {response.text[:300]}")
         if who is not None:
