@@ -81,11 +81,15 @@ async def test_figures_of_a_video_add_up(person: Person, other: Person, video: s
     assert (await other.get(f"/analytics/video/{video}")).data["daily"] is None
 
 
-async def test_trends_show_what_is_watched(person: Person, video: str) -> None:
+async def test_trends_show_what_is_watched(
+    person: Person, video: str, backstage: Backstage
+) -> None:
     """SH-40, SH-89, SH-136: the same scores as cards and as a scored list."""
-    for _ in range(3):
-        await person.post(f"/videos/{video}/share", {})
+    await backstage.let_trend(video, person)
+    before = await _score(person, video)
+    await person.post(f"/videos/{video}/share", {})
     await person.post(f"/videos/{video}/like")
+    assert await _score(person, video) > before
     for window in ("hour", "day", "week"):
         cards = (await person.get("/videos/trending", window=window, limit=50)).data
         assert video in [card["id"] for card in cards]
@@ -96,11 +100,17 @@ async def test_trends_show_what_is_watched(person: Person, video: str) -> None:
     assert video in [entry["video"]["id"] for entry in scored]
 
 
+async def _score(person: Person, video: str) -> float:
+    scores = (await person.get("/analytics/trending", window="hour", limit=50)).data
+    [score] = [row["score"] for row in scores if row["videoId"] == video]
+    return float(score)
+
+
 async def test_a_reader_with_the_token_sees_the_like_in_each_store(
     api: Api, person: Person, video: str, backstage: Backstage
 ) -> None:
     """PN-74: Postgres, Redis, ClickHouse and OpenSearch, at every try."""
-    assert backstage
+    await backstage.let_trend(video, person)
     for number in range(TRIES):
         fan = await sign_up(api, "fan") if number < 3 else person
         wanted = await fan.post(f"/videos/{video}/like")

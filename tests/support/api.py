@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 
 PASSWORD = "correct horse battery staple"
 _TIMEOUT_S = 30.0
+_ANSWERED_S = 60.0
 #: People who are there for the whole run sign in again before their token of 15 minutes expires.
 _SIGNED_IN_S = 600.0
 
@@ -155,9 +156,8 @@ class Person:
 
     async def sign_in(self) -> Person:
         """Open a session; raises AssertionError when the credentials are refused."""
-        answer = await self.api.call(
-            "POST", "/auth/login", {"email": self.email, "password": self.password}
-        )
+        body = {"email": self.email, "password": self.password}
+        answer = await _answered(self.api, "/auth/login", body)
         assert answer.status == 200, answer
         self.token, self.refresh_token = answer.data["accessToken"], answer.data["refreshToken"]
         self.signed_in_at = time.monotonic()
@@ -170,12 +170,24 @@ def name(prefix: str = "user") -> str:
     return f"{prefix}_{secrets.token_hex(5)}"
 
 
+async def _answered(api: Api, path: str, body: Any) -> Answer:
+    """Post, and come again as long as the answer asks for it: a fault may just have been mended."""
+    key = secrets.token_hex(8)
+
+    async def attempt() -> Answer | None:
+        answer = await api.call("POST", path, body, key=key)
+        is_running = answer.status == 409 and answer.code == "IDEMPOTENCY_KEY_IN_USE"
+        return None if answer.status in {202, 503} or is_running else answer
+
+    return await eventually(f"an answer to {path}", attempt, _ANSWERED_S)
+
+
 async def register(api: Api, prefix: str = "user") -> Person:
     """Return somebody with a new account, not signed in."""
     username = name(prefix)
     email = f"{username}@example.org"
     body = {"username": username, "email": email, "password": PASSWORD}
-    answer = await api.call("POST", "/auth/register", body)
+    answer = await _answered(api, "/auth/register", body)
     assert answer.status == 201, answer
     person = Person(api, answer.data["id"], username, email)
     person.saw(answer.token)
