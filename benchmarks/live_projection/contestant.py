@@ -23,7 +23,7 @@ Project = Callable[[Place, Stopwatch], Awaitable[None]]
 CONTESTANTS: Mapping[str, str] = {
     "streamhub": "benchmarks.live_projection.streamhub",
     "bare": "benchmarks.live_projection.bare",
-    "plain_faust": "benchmarks.live_projection.plain_faust",
+    "faust_take": "benchmarks.live_projection.faust_take",
     "faust_one_by_one": "benchmarks.live_projection.faust_one_by_one",
 }
 TIMEOUT_S = 600.0

@@ -6,6 +6,7 @@ with a database of its own, and must come to the same counts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from benchmarks.report import Figure, Result, Spread
 SERVERS = ("kafka", "postgres")
 EVENTS, QUICK_EVENTS = 200_000, 50_000
 
-CONTESTANTS = ("streamhub", "bare", "plain_faust")
+CONTESTANTS = ("streamhub", "bare", "faust_take", "faust_one_by_one")
+#: Events that an agent applies one at a time: enough to know its rate.
+ONE_BY_ONE_EVENTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,9 @@ async def _run_one(
 ) -> dict[str, Any]:
     run_name = f"benchmark_{name}_{number}"
     counts = views.counts()
+    is_sample = name == "faust_one_by_one"
     async with database(servers["postgres"], run_name) as url:
-        events = sum(counts.values())
+        events = ONE_BY_ONE_EVENTS if is_sample else sum(counts.values())
         options = ["--kafka", servers["kafka"], "--postgres", url, "--run", run_name]
         options += ["--events", str(events)]
         peer = PEERS.get(name)
@@ -98,7 +102,7 @@ async def _run_one(
             found = await measure_module(peer.module, options, python)
         else:
             found = await measure_module("benchmarks.live_projection.contestant", [name, *options])
-        await _verify(url, counts, name)
+        await _verify(url, counts, events, name)
     return {**found, "events_per_second": events / found["wall_s"]}
 
 
@@ -114,13 +118,15 @@ async def database(url: str, name: str) -> AsyncIterator[str]:
         await connection.close()
 
 
-async def _verify(url: str, counts: Mapping[str, int], name: str) -> None:
+async def _verify(url: str, counts: Mapping[str, int], events: int, name: str) -> None:
+    """Fail unless so many events were counted, and none twice."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch("SELECT video_id, view_count FROM view_counts")
     finally:
         await connection.close()
-    if {str(row["video_id"]): row["view_count"] for row in rows} != counts:
+    found = Counter({str(row["video_id"]): row["view_count"] for row in rows})
+    if found.total() < events or not found <= Counter(counts):
         raise WrongCounts(f"{name}: the table does not hold what the log says")
 
 
@@ -130,16 +136,26 @@ def _result(runs: Runs, events: int) -> Result:
             f"{events:,} views in {log.PARTITIONS} partitions, counted by video into Postgres, "
             "counts and positions in one transaction a batch. StreamHub: a projection through its "
             "runner, sink and Faust worker. Bare: aiokafka and asyncpg by hand. Plain Faust: an "
-            "agent with take(5000). Peers: the same work in other libraries, on confluent-kafka "
+            f"agent that takes one event after another, measured on {ONE_BY_ONE_EVENTS:,} of them, "
+            "and one with take(5000). Peers: the same work in other libraries, on confluent-kafka "
             "and psycopg; they neither validate nor look at headers."
         ),
         figures=(
-            Figure("StreamHub / plain Faust, events/s", "x", _ratio(runs, "plain_faust"), "≥ 10"),
+            Figure(
+                "StreamHub / plain Faust agent, events/s",
+                "x",
+                _ratio(runs, "faust_one_by_one"),
+                "≥ 10",
+            ),
+            Figure(
+                "StreamHub / Faust with take, events/s", "x", _ratio(runs, "faust_take"), "≥ 10"
+            ),
             Figure("StreamHub / bare, events/s", "x", _ratio(runs, "bare"), "≥ 0.5"),
             Figure("StreamHub / bare, events a core-second", "x", _work_ratio(runs, "bare")),
             Figure("StreamHub", "events/s", _rates(runs, "streamhub")),
             Figure("Bare aiokafka and asyncpg", "events/s", _rates(runs, "bare")),
-            Figure("Plain Faust", "events/s", _rates(runs, "plain_faust")),
+            Figure("Plain Faust agent", "events/s", _rates(runs, "faust_one_by_one")),
+            Figure("Faust with take", "events/s", _rates(runs, "faust_take")),
             Figure("StreamHub, processor time an event", "µs", _processor(runs, "streamhub")),
             *(figure for name, peer in PEERS.items() for figure in _peer_figures(runs, name, peer)),
         ),

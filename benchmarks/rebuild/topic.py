@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.commands.system import environment
 from benchmarks.environments import versions
 from benchmarks.live_projection import log
-from benchmarks.live_projection.topic import database
+from benchmarks.live_projection.topic import ONE_BY_ONE_EVENTS, database
 from benchmarks.live_projection.views import Views
 from benchmarks.peers.beside import TITLE, measure_eventsourcing
 from benchmarks.processes import measure_module
@@ -37,8 +37,6 @@ from projections.watch_page import WATCH_PAGE
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
 EVENTS, QUICK_EVENTS = 1_000_000, 50_000
-#: Events that an agent applies one at a time: enough to know its rate.
-ONE_BY_ONE_EVENTS = 5_000
 #: The projections that count views, by the store that they are in.
 ALONE: Mapping[str, Sequence[Projection]] = {
     "watch_page (PostgreSQL)": (WATCH_PAGE,),
@@ -130,7 +128,7 @@ def _result(
             *_peer_figures(watch_page, runner),
         ),
         raw=raw,
-        libraries=("confluent-kafka", "asyncpg", "redis", "clickhouse-connect", "opensearch-py"),
+        libraries=("aiokafka", "asyncpg", "redis", "clickhouse-connect", "opensearch-py"),
         beside=versions("peers", "eventsourcing"),
     )
 
