@@ -28,8 +28,11 @@ _KILLED_SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3
 _AWAY_S = (5.0, 20.0)
 #: Longer than a session of a consumer group: the process wakes up as a zombie.
 _FROZEN_S = (1.0, 15.0)
+_SERVER_FROZEN_S = (1.0, 5.0)
 
 Fault = Callable[[Workload], Awaitable[None]]
+#: What a fault is called -> what makes it.
+Kinds = dict[str, Callable[[], Awaitable[None]]]
 
 
 async def test_a_campaign_of_faults_ends_clean(
@@ -50,11 +53,21 @@ def _fault(
     choice: random.Random, streamhub: StreamHub, control: ServerControl
 ) -> tuple[str, Fault]:
     """Return a fault and what it is called."""
-    process = choice.choice(list(PROCESSES))
-    server = choice.choice(_KILLED_SERVERS)
+    kinds = {**_of_processes(choice, streamhub), **_of_servers(choice, control)}
     moment = choice.uniform(0.05, 0.8)
-    away_s = choice.uniform(*_AWAY_S)
+    name = choice.choice(list(kinds))
+
+    async def happen(workload: Workload) -> None:
+        await workload.reached(moment)
+        await kinds[name]()
+
+    return name, happen
+
+
+def _of_processes(choice: random.Random, streamhub: StreamHub) -> Kinds:
+    process = choice.choice(list(PROCESSES))
     frozen_s = choice.uniform(*_FROZEN_S)
+    slow_s = choice.uniform(*_AWAY_S)
 
     async def kill_process() -> None:
         streamhub.kill(process)
@@ -62,6 +75,35 @@ def _fault(
     async def freeze_process() -> None:
         with streamhub.paused(process):
             await asyncio.sleep(frozen_s)
+
+    async def slow_process() -> None:
+        async with streamhub.slowed(process):
+            await asyncio.sleep(slow_s)
+
+    async def kill_all_workers() -> None:
+        for name in (COMMANDS, PROJECTIONS):
+            streamhub.kill(name)
+
+    async def kill_rebuild() -> None:
+        async with called(streamhub, "projections", "rebuild", "all"):
+            await asyncio.sleep(frozen_s)
+        ended = await operate(streamhub, "projections", "rebuild", "all", "--json")
+        assert ended.code == 0, ended.complaint
+        assert (await operate(streamhub, "projections", "prune", "all")).code == 0
+
+    return {
+        f"kill -9 {process}": kill_process,
+        f"{process} stands still for {frozen_s:.0f} s": freeze_process,
+        f"{process} is slow for {slow_s:.0f} s": slow_process,
+        "kill -9 command and projection workers": kill_all_workers,
+        "kill -9 of a rebuild": kill_rebuild,
+    }
+
+
+def _of_servers(choice: random.Random, control: ServerControl) -> Kinds:
+    server = choice.choice(_KILLED_SERVERS)
+    away_s = choice.uniform(*_AWAY_S)
+    frozen_s = choice.uniform(*_SERVER_FROZEN_S)
 
     async def kill_server() -> None:
         await control.kill(server)
@@ -75,34 +117,12 @@ def _fault(
         assert pid is not None, f"{server} does not run"
         os.kill(pid, signal.SIGSTOP)
         try:
-            await asyncio.sleep(min(frozen_s, 5.0))
+            await asyncio.sleep(frozen_s)
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    async def kill_all_workers() -> None:
-        for name in (COMMANDS, PROJECTIONS):
-            streamhub.kill(name)
-
-    async def kill_rebuild() -> None:
-        async with called(streamhub, "projections", "rebuild", "all"):
-            await asyncio.sleep(frozen_s)
-        ended = await operate(streamhub, "projections", "rebuild", "all", "--json")
-        assert ended.code == 0, ended.complaint
-        assert (await operate(streamhub, "projections", "prune", "all")).code == 0
-
-    kinds: dict[str, Callable[[], Awaitable[None]]] = {
-        f"kill -9 {process}": kill_process,
-        f"{process} stands still for {frozen_s:.0f} s": freeze_process,
+    return {
         f"kill -9 {server}": kill_server,
         f"{server} is away for {away_s:.0f} s": stop_server,
-        f"{server} stands still": freeze_server,
-        "kill -9 command and projection workers": kill_all_workers,
-        "kill -9 of a rebuild": kill_rebuild,
+        f"{server} stands still for {frozen_s:.0f} s": freeze_server,
     }
-    name = choice.choice(list(kinds))
-
-    async def happen(workload: Workload) -> None:
-        await workload.reached(moment)
-        await kinds[name]()
-
-    return name, happen

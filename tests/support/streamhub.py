@@ -6,11 +6,12 @@ tests need (cheap bcrypt, an image model whose verdicts follow from colours).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import asyncpg
@@ -44,6 +45,8 @@ COMMAND_TIMEOUT_S = 5.0
 CONSISTENCY_TIMEOUT_S = 20.0
 _READY_TIMEOUT_S = 60.0
 _SHOWN_CHARACTERS = 400
+#: How long a process that is slowed down stands still at a time.
+_HELD_S = 0.19
 
 
 class StreamHub:
@@ -152,6 +155,23 @@ class StreamHub:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    @contextlib.asynccontextmanager
+    async def slowed(self, name: str) -> AsyncIterator[None]:
+        """Let a process run a twentieth of the time, a moment now and then, so that it is slow."""
+
+        async def hold_back() -> None:
+            while True:
+                with self.paused(name):
+                    await asyncio.sleep(_HELD_S)
+                await asyncio.sleep(_HELD_S / 19)
+
+        async with asyncio.TaskGroup() as tasks:
+            holding = tasks.create_task(hold_back())
+            try:
+                yield
+            finally:
+                holding.cancel()
 
     def shutdown(self) -> None:
         """End everything."""
