@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from events.base import Recorded
+from events.base import Event, Recorded
 from events.engagement import VideoViewed
 from events.follows import UserFollowed, UserUnfollowed
 from events.users import ProfileUpdated, RoleChanged, UserErased, UserRegistered
@@ -40,7 +41,26 @@ _NOBODY = dict.fromkeys(
 
 
 def evolve(recorded: Recorded) -> Iterable[Change]:
-    event, at = recorded.event, recorded.metadata.time
+    event = recorded.event
+    # What there is most of comes first, and only what needs it asks for the time.
+    match event:
+        case VideoViewed():
+            yield Increment("users", (event.creator_id,), {"total_views": 1})
+        case UserFollowed():
+            yield Increment("users", (event.creator_id,), {"follower_count": 1})
+            yield Increment("users", (event.follower_id,), {"following_count": 1})
+        case UserUnfollowed():
+            yield Increment("users", (event.creator_id,), {"follower_count": -1})
+            yield Increment("users", (event.follower_id,), {"following_count": -1})
+        case VideoCreated():
+            yield Increment("users", (event.creator_id,), {"total_uploads": 1})
+        case VideoDeleted():
+            yield Increment("users", (event.creator_id,), {"total_uploads": -1})
+        case _:
+            yield from _account(event, recorded.metadata.time)
+
+
+def _account(event: Event, at: datetime) -> Iterable[Change]:
     match event:
         case UserRegistered():
             yield Put(
@@ -62,25 +82,6 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
             yield Put("users", (event.user_id,), {"role": event.role, "updated_at": at})
         case UserErased():
             yield Put("users", (event.user_id,), {**_NOBODY, "updated_at": at})
-        case _:
-            yield from _count(recorded)
-
-
-def _count(recorded: Recorded) -> Iterable[Change]:
-    event = recorded.event
-    match event:
-        case VideoCreated():
-            yield Increment("users", (event.creator_id,), {"total_uploads": 1})
-        case VideoDeleted():
-            yield Increment("users", (event.creator_id,), {"total_uploads": -1})
-        case VideoViewed():
-            yield Increment("users", (event.creator_id,), {"total_views": 1})
-        case UserFollowed():
-            yield Increment("users", (event.creator_id,), {"follower_count": 1})
-            yield Increment("users", (event.follower_id,), {"following_count": 1})
-        case UserUnfollowed():
-            yield Increment("users", (event.creator_id,), {"follower_count": -1})
-            yield Increment("users", (event.follower_id,), {"following_count": -1})
 
 
 ACCOUNTS = Projection(

@@ -8,7 +8,6 @@ batches the events come.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from events.base import Recorded
 from projections.declaration import Append, Change, Increment, Put
@@ -33,9 +32,11 @@ def stamped(evolve: Evolve) -> Evolve:
 
 def _stamp(change: Change, offset: int) -> Change:
     match change:
-        case Put() | Append():
-            return replace(change, values={**change.values, OFFSET: offset})
-        case Increment():
-            return replace(change, amounts={**change.amounts, OFFSET: offset})
+        case Increment(table, key, amounts):
+            return Increment(table, key, {**amounts, OFFSET: offset})
+        case Append(table, values):
+            return Append(table, {**values, OFFSET: offset})
+        case Put(table, key, values):
+            return Put(table, key, {**values, OFFSET: offset})
         case _:
             raise TypeError(f"{type(change).__name__} cannot carry an offset")

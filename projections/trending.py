@@ -9,8 +9,9 @@ in whatever batches the events came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from events.base import Event, Recorded
 from events.comments import CommentPosted
@@ -75,12 +76,22 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
     match event:
         case VideoViewed() | VideoLiked() | VideoUnliked() | VideoShared() | CommentPosted():
             weight = WEIGHTS[type(event)]
-            for buckets in (MINUTES, HOURS):
-                start_s = buckets.start(recorded.metadata.time.timestamp())
-                key = buckets.key(start_s)
-                ends_s = start_s + buckets.width_s + buckets.kept_s
+            moment_s = int(recorded.metadata.time.timestamp())
+            for key, expiry in _buckets(moment_s - moment_s % MINUTES.width_s):
                 yield RedisCommand(("ZINCRBY", key, weight, event.video_id))
-                yield RedisCommand(("PEXPIREAT", key, ends_s * 1000))
+                yield expiry
+
+
+@lru_cache(64)
+def _buckets(moment_s: int) -> Sequence[tuple[str, RedisCommand]]:
+    """Return the keys of the buckets of a moment, and what has each of them go in the end."""
+    found = []
+    for buckets in (MINUTES, HOURS):
+        start_s = buckets.start(moment_s)
+        key = buckets.key(start_s)
+        ends_s = start_s + buckets.width_s + buckets.kept_s
+        found.append((key, RedisCommand(("PEXPIREAT", key, ends_s * 1000))))
+    return found
 
 
 TRENDING = Projection(

@@ -72,7 +72,14 @@ CREATORS = Table(
 @stamped
 def evolve(recorded: Recorded) -> Iterable[Change]:
     event = recorded.event
+    # What there is most of comes first.
     match event:
+        case VideoViewed():
+            yield Increment("videos", (event.video_id,), {"views": 1})
+        case VideoLiked():
+            yield Increment("videos", (event.video_id,), {"likes": 1})
+        case VideoUnliked():
+            yield Increment("videos", (event.video_id,), {"likes": -1})
         case VideoCreated():
             yield _video(
                 event.video_id,
@@ -94,12 +101,6 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
             yield Put("creators", (event.user_id,), names)
         case UserErased():
             yield Put("creators", (event.user_id,), {"creator_name": None})
-        case VideoViewed():
-            yield Increment("videos", (event.video_id,), {"views": 1})
-        case VideoLiked():
-            yield Increment("videos", (event.video_id,), {"likes": 1})
-        case VideoUnliked():
-            yield Increment("videos", (event.video_id,), {"likes": -1})
         case _:
             yield from _fate(event)
 

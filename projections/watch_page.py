@@ -7,6 +7,7 @@ status, and is shown to nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from events.base import Event, Recorded
 from events.comments import CommentDeleted, CommentPosted
@@ -89,7 +90,30 @@ LIKES = Table(
 
 
 def evolve(recorded: Recorded) -> Iterable[Change]:
-    event, at = recorded.event, recorded.metadata.time
+    event = recorded.event
+    # What there is most of comes first, and only what needs it asks for the time.
+    match event:
+        case VideoViewed():
+            yield Increment("videos", (event.video_id,), {"view_count": 1})
+        case VideoLiked():
+            created = {"created_at": recorded.metadata.time}
+            yield Put("likes", (event.user_id, event.video_id), created)
+            yield Increment("videos", (event.video_id,), {"like_count": 1})
+        case VideoUnliked():
+            yield Remove("likes", (event.user_id, event.video_id))
+            yield Increment("videos", (event.video_id,), {"like_count": -1})
+        case CommentPosted():
+            yield Increment("videos", (event.video_id,), {"comment_count": 1})
+        case CommentDeleted():
+            yield Increment("videos", (event.video_id,), {"comment_count": -1})
+        case VideoShared():
+            yield Increment("videos", (event.video_id,), {"share_count": 1})
+        case _:
+            yield from _description(event, recorded.metadata.time)
+            yield from _progress(event)
+
+
+def _description(event: Event, at: datetime) -> Iterable[Change]:
     match event:
         case VideoCreated():
             yield Put(
@@ -115,17 +139,13 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
             changes = event.model_dump(exclude={"video_id", "creator_id"}, exclude_none=True)
             yield Put("videos", (event.video_id,), {**changes, "updated_at": at})
         case VideoReady():
-            yield from _ready(event, recorded)
+            yield from _ready(event, at)
         case VideoDeleted():
             gone = {"status": VideoStatus.DELETED, "title": None, "description": None}
             yield Put("videos", (event.video_id,), {**gone, "updated_at": at})
-        case _:
-            yield from _engagement(event, recorded)
-            yield from _progress(event)
 
 
-def _ready(event: VideoReady, recorded: Recorded) -> Iterable[Change]:
-    at = recorded.metadata.time
+def _ready(event: VideoReady, at: datetime) -> Iterable[Change]:
     yield Put(
         "videos",
         (event.video_id,),
@@ -156,25 +176,6 @@ def _ready(event: VideoReady, recorded: Recorded) -> Iterable[Change]:
                 "created_at": at,
             },
         )
-
-
-def _engagement(event: Event, recorded: Recorded) -> Iterable[Change]:
-    match event:
-        case VideoLiked():
-            created = {"created_at": recorded.metadata.time}
-            yield Put("likes", (event.user_id, event.video_id), created)
-            yield Increment("videos", (event.video_id,), {"like_count": 1})
-        case VideoUnliked():
-            yield Remove("likes", (event.user_id, event.video_id))
-            yield Increment("videos", (event.video_id,), {"like_count": -1})
-        case VideoViewed():
-            yield Increment("videos", (event.video_id,), {"view_count": 1})
-        case VideoShared():
-            yield Increment("videos", (event.video_id,), {"share_count": 1})
-        case CommentPosted():
-            yield Increment("videos", (event.video_id,), {"comment_count": 1})
-        case CommentDeleted():
-            yield Increment("videos", (event.video_id,), {"comment_count": -1})
 
 
 def _progress(event: Event) -> Iterable[Change]:
