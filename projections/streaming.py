@@ -18,7 +18,6 @@ from typing import Any, cast
 
 import faust
 import structlog
-import uvloop
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.serializers.codecs import Codec
 from faust.transport.drivers import aiokafka as driver
@@ -26,6 +25,7 @@ from faust.types import TP, ConsumerMessage
 
 from events.base import TopicPartition
 from projections.batches import Batch, BatchReader, parted, span
+from projections.event_loop import new_event_loop
 from projections.fetching import Fetched, WholeFetchConsumer
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """
 
     def __init__(self, consumer: Any, **options: Any) -> None:
-        super().__init__(consumer, thread_loop=uvloop.new_event_loop(), **options)
+        super().__init__(consumer, thread_loop=new_event_loop(), **options)
         self._close_thread_loop_on_stop = True
 
     def _create_worker_consumer(self, transport: Any) -> WholeFetchConsumer:
@@ -216,6 +216,11 @@ class StreamWorker:
 
     async def stop(self) -> None:
         await self._app.stop()
+
+    @property
+    def is_rebalancing(self) -> bool:
+        """Whether partitions are being shared out anew, and it may have none for the moment."""
+        return bool(self._app.rebalancing)
 
     def assignment(self) -> frozenset[TopicPartition]:
         """Return the partitions that this worker reads now."""

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-import uvloop
 from rich.console import Console
+
+from projections.event_loop import new_event_loop
 
 out = Console()
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -22,7 +23,7 @@ def complain(line: str) -> None:
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Return what the coroutine comes to."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
 
 

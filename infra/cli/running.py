@@ -79,7 +79,7 @@ def serve() -> None:
     )
     server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        run(server.serve())
     if not server.started:
         raise typer.Exit(3)
 
