@@ -1,7 +1,7 @@
 """Ends a worker that stalls silently: the log grows, its position does not move.
 
-A consumer can stop fetching after a rebalance without a word; the supervisor starts the process
-anew, and it goes on from the positions in the stores.
+A consumer can stop fetching after a rebalance without a word, or never come to the end of one; the
+supervisor starts the process anew, and it goes on from the positions in the stores.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Watchdog:
         self._ends = ends
         self._stall_s = stall_s
         self._moved: dict[tuple[str, TopicPartition], tuple[int, float]] = {}
+        #: Reader -> what it reads, or read until the rebalance that it is in.
+        self._held: dict[str, frozenset[TopicPartition]] = {}
 
     async def run(self) -> None:
         """Look until something stalls.
@@ -63,18 +65,21 @@ class Watchdog:
 
     async def _look(self, worker: StreamWorker) -> None:
         now = time.monotonic()
-        ends = await self._ends.ends(worker.assignment())
+        name = worker.reader.name
+        if worker.assignment() or not worker.is_rebalancing:
+            self._held[name] = worker.assignment()
+        ends = await self._ends.ends(self._held.get(name, frozenset()))
         for source, end in ends.items():
             position = worker.reader.received(source)
             if position > end:
                 await self._look_again(worker, source, position)
-            place = (worker.reader.name, source)
+            place = (name, source)
             known, since = self._moved.get(place, (-1, now))
             if position != known or position >= end:
                 self._moved[place] = (position, now)
             elif now - since > self._stall_s:
                 raise WorkerStalled(
-                    f"{worker.reader.name} stands at {position} of {source.topic}"
+                    f"{name} stands at {position} of {source.topic}"
                     f"/{source.partition}, which ends at {end}"
                 )
 
