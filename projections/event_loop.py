@@ -1,9 +1,9 @@
 """The event loop of every process and of the threads of its consumers: uvloop.
 
 Where a connection has just broken, uvloop raises ``RuntimeError`` at whoever writes to it. The loop
-of asyncio takes the bytes and drops them, and aiokafka is made for that: the error ends the task
-that keeps the client's knowledge of the brokers, without a word, and all that waits for news of
-them waits for ever. So a write to a broken connection is told here as what it is.
+of asyncio takes the bytes and drops them, and clients are made for that or for an ``OSError``: in
+aiokafka anything else ends the task that keeps the client's knowledge of the brokers, without a
+word, and all that waits for news of them waits for ever. So streams tell it here as what it is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import wraps
 from typing import Any
 
 import uvloop
-from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+
+_CLOSED = "the handler is closed"
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -23,17 +23,23 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _telling(send: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(send)
-    def send_or_tell(connection: Any, *args: Any, **options: Any) -> Any:
+def is_of_broken_connection(error: RuntimeError) -> bool:
+    """Say whether the loop refused to write because the connection is gone."""
+    return _CLOSED in str(error)
+
+
+def _telling(write: Callable[[asyncio.StreamWriter, Any], None]) -> Any:
+    @wraps(write)
+    def write_or_tell(writer: asyncio.StreamWriter, data: Any) -> None:
         try:
-            return send(connection, *args, **options)
+            write(writer, data)
         except RuntimeError as error:
-            connection.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
-            raise KafkaConnectionError(f"The connection is broken: {error}") from error
+            if not is_of_broken_connection(error):
+                raise
+            raise ConnectionResetError("the connection is broken") from error
 
-    return send_or_tell
+    return write_or_tell
 
 
-AIOKafkaConnection.send = _telling(AIOKafkaConnection.send)
-AIOKafkaConnection._send_sasl_token = _telling(AIOKafkaConnection._send_sasl_token)  # noqa: SLF001
+asyncio.StreamWriter.write = _telling(asyncio.StreamWriter.write)  # type: ignore[method-assign]
+asyncio.StreamWriter.writelines = _telling(asyncio.StreamWriter.writelines)  # type: ignore[method-assign]

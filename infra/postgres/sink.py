@@ -17,6 +17,7 @@ import orjson
 from events.base import TopicPartition
 from infra.postgres.database import Connection, Pool
 from projections.declaration import Change, Key, Projection, Store, Table
+from projections.event_loop import is_of_broken_connection
 from projections.folding import RowChange, fold_rows
 from projections.ports import PositionMoved, Step, StoreUnavailable
 
@@ -85,6 +86,11 @@ async def store_errors() -> AsyncIterator[None]:
         yield
     except RETRIABLE as error:
         raise StoreUnavailable(f"Postgres: {type(error).__name__}: {error}") from error
+    except RuntimeError as error:
+        # The client writes to the loop's transport itself.
+        if not is_of_broken_connection(error):
+            raise
+        raise StoreUnavailable(f"Postgres: {error}") from error
 
 
 class PostgresSink:
