@@ -174,13 +174,13 @@ def _rows(source: TopicPartition, move: Move) -> list[list[Any]]:
     """Return the rows of a step, its position last."""
     columns = columns_of(move.projection)
     zeros = dict(zip(columns, zeros_of(move.projection), strict=True))
-    place = {"topic": source.topic, "partition": source.partition}
+    blank = {**zeros, "topic": source.topic, "partition": source.partition}
     rows = []
     for change in move.changes:
         if not isinstance(change, Append):
             raise TypeError(f"{type(change).__name__} is not a new row")
-        values = {**zeros, **place, "relation": change.table, **change.values}
+        values = {**blank, "relation": change.table, **change.values}
         values["offset"] = values.pop(OFFSET)
         rows.append(list(values.values()))
-    position = {**zeros, **place, "relation": POSITIONS, "reached": move.after}
+    position = {**blank, "relation": POSITIONS, "reached": move.after}
     return [*rows, list(position.values())]
