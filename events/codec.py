@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, cast
 
@@ -36,8 +36,9 @@ Headers = list[tuple[str, bytes]]
 class LogRecord:
     """A record as it came from Kafka; ``timestamp_ms`` is the broker's or the producer's.
 
-    Nobody changes it. It is not frozen because one is made for every record that is read, and a
-    frozen one takes three times as long to make.
+    Nobody changes what came. It is not frozen because one is made for every record that is read,
+    and a frozen one takes three times as long to make. ``found`` is what it was decoded to, once it
+    was, for others who go over the same records.
     """
 
     source: TopicPartition
@@ -46,6 +47,7 @@ class LogRecord:
     value: bytes
     headers: Mapping[str, bytes]
     timestamp_ms: int
+    found: Sequence[Recorded] | None = field(default=None, repr=False, compare=False)
 
     @property
     def stored_name(self) -> bytes | None:

@@ -268,12 +268,13 @@ class Runner:
         dead = 0
         for record in wanted:
             try:
-                found = decode_all_lazily(record, self._keys)
+                if record.found is None:
+                    record.found = decode_all_lazily(record, self._keys)
             except LogError as error:
                 dead += 1
                 await self._bury_undecoded(record, error)
             else:
-                decoded.append((record, found))
+                decoded.append((record, record.found))
         self._undertaker.count(len(records), dead)
         return decoded
 

@@ -25,6 +25,7 @@ from infra.kafka.ends import LogEnds
 from infra.rebuild.bulk import BulkReader
 from infra.rebuild.comparing import Comparison, compare
 from infra.rebuild.pacing import Pacer
+from infra.rebuild.sharing import shared
 from projections.batches import Batch
 from projections.declaration import Projection, Store
 from projections.ports import Sink
@@ -273,12 +274,12 @@ class Rebuild:
         batches = [_cut(batch, work.limit) for batch in batches]
         for batch in batches:
             work.at[batch.source] = batch.ends
-        await asyncio.gather(
-            *(
-                runner.apply([batch for batch in batches if batch.source.topic in runner.topics()])
-                for runner in work.runners
-            )
-        )
+        shares: dict[str, list[Batch]] = {runner.name: [] for runner in work.runners}
+        for batch in batches:
+            readers = [each.name for each in work.runners if batch.source.topic in each.topics()]
+            for name, share in zip(readers, shared(batch, len(readers)), strict=True):
+                shares[name].append(share)
+        await asyncio.gather(*(runner.apply(shares[runner.name]) for runner in work.runners))
         await self.pacer.spend(sum(batch.ends - batch.begins for batch in batches))
 
 
