@@ -10,16 +10,35 @@ from events.codec import LogRecord
 from projections.batches import Batch
 
 
-class _Shared(Iterable[LogRecord]):
+class _Source(Iterable[LogRecord]):
+    """The records that are shared; ends where they cannot be read, and knows why."""
+
+    def __init__(self, records: Iterable[LogRecord]) -> None:
+        self.records = records
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        try:
+            yield from self.records
+        except Exception as error:  # noqa: BLE001 - each reader raises it
+            self.error = error
+
+
+class _Share(Iterable[LogRecord]):
     """Records that others go over too, side by side; whoever reads them again gets them anew."""
 
-    def __init__(self, first: Iterator[LogRecord], anew: Iterable[LogRecord]) -> None:
+    def __init__(self, source: _Source, first: Iterator[LogRecord]) -> None:
+        self._source = source
         self._first: Iterator[LogRecord] | None = first
-        self._anew = anew
 
     def __iter__(self) -> Iterator[LogRecord]:
         first, self._first = self._first, None
-        return iter(self._anew) if first is None else first
+        return iter(self._source.records) if first is None else self._side_by_side(first)
+
+    def _side_by_side(self, first: Iterator[LogRecord]) -> Iterator[LogRecord]:
+        yield from first
+        if self._source.error is not None:
+            raise self._source.error
 
 
 def shared(batch: Batch, readers: int) -> Sequence[Batch]:
@@ -29,7 +48,5 @@ def shared(batch: Batch, readers: int) -> Sequence[Batch]:
     """
     if readers == 1:
         return [batch]
-    return [
-        replace(batch, records=_Shared(records, batch.records))
-        for records in tee(batch.records, readers)
-    ]
+    source = _Source(batch.records)
+    return [replace(batch, records=_Share(source, first)) for first in tee(source, readers)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+import pytest
+
 from events.base import TopicPartition
 from events.codec import LogRecord
+from events.errors import Unavailable
 from infra.rebuild.sharing import shared
 from projections.batches import Batch
 
@@ -48,6 +51,20 @@ def test_who_reads_again_gets_everything_anew() -> None:
     assert again[0] is not before[0]
     assert [a is b for a, b in zip(two.records, before, strict=True)] == [True] * 3
     assert records.made == 6
+
+
+def test_all_readers_hear_that_the_log_cannot_be_read() -> None:
+    """R1: who took what came before for the whole batch would leave the rest out for good."""
+
+    def torn() -> Iterator[LogRecord]:
+        yield LogRecord(SOURCE, 0, "", b"", {}, 0)
+        raise Unavailable("a checksum is wrong")
+
+    for share in shared(Batch(SOURCE, 0, 3, torn()), 2):
+        read = iter(share.records)
+        assert next(read).offset == 0
+        with pytest.raises(Unavailable, match="checksum"):
+            next(read)
 
 
 def test_a_single_reader_has_the_batch_to_itself() -> None:
