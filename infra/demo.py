@@ -79,14 +79,13 @@ class Client:
             if who.seen:
                 headers["Consistency-Token"] = who.seen
         give_up_at = time.monotonic() + _BUSY_S
-        while True:
-            response = await self._http.request(method, path, headers=headers, json=body)
-            if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-                break
-            if time.monotonic() >= give_up_at:
-                break
-            # Nothing was done: the log was away, or a read model had not come far enough.
+        response = await self._http.request(method, path, headers=headers, json=body)
+        # Nothing was done: the log was away, or a read model had not come far enough.
+        while (
+            response.status_code == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < give_up_at
+        ):
             await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
+            response = await self._http.request(method, path, headers=headers, json=body)
         if response.is_error:
             raise DemoFailed(f"{method} {path} -> {response.status_code}: {response.text[:300]}")
         if who is not None:

@@ -76,18 +76,20 @@ def evolve(recorded: Recorded) -> Iterable[Change]:
     match event:
         case VideoViewed() | VideoLiked() | VideoUnliked() | VideoShared() | CommentPosted():
             weight = WEIGHTS[type(event)]
-            moment_s = int(recorded.metadata.time.timestamp())
-            for key, expiry in _buckets(moment_s - moment_s % MINUTES.width_s):
+            for key, expiry in _buckets(MINUTES.start(recorded.metadata.time.timestamp())):
                 yield RedisCommand(("ZINCRBY", key, weight, event.video_id))
                 yield expiry
 
 
 @lru_cache(64)
-def _buckets(moment_s: int) -> Sequence[tuple[str, RedisCommand]]:
-    """Return the keys of the buckets of a moment, and what has each of them go in the end."""
+def _buckets(minutes_s: int) -> Sequence[tuple[str, RedisCommand]]:
+    """Return the keys of the buckets that hold these minutes, and what has each go in the end.
+
+    Hours are whole numbers of the finer buckets, so that the start of one of those will do.
+    """
     found = []
     for buckets in (MINUTES, HOURS):
-        start_s = buckets.start(moment_s)
+        start_s = buckets.start(minutes_s)
         key = buckets.key(start_s)
         ends_s = start_s + buckets.width_s + buckets.kept_s
         found.append((key, RedisCommand(("PEXPIREAT", key, ends_s * 1000))))

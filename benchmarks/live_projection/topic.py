@@ -1,7 +1,8 @@
 """How fast a live projection follows the log: StreamHub, bare clients, plain Faust, and peers.
 
 All of them read the same records from the same servers, in turns, each run in a process of its own
-with a database of its own, and must come to the same counts.
+with a database of its own, and must come to the same counts; who takes one event at a time gets no
+further than a sample, of which none may be counted twice.
 """
 
 from __future__ import annotations

@@ -46,6 +46,12 @@ class Answer:
         return str(self.body["error"]["code"])
 
     @property
+    def is_final(self) -> bool:
+        """Whether it does not ask the client to come again with the same key."""
+        is_running = self.status == 409 and self.code == "IDEMPOTENCY_KEY_IN_USE"
+        return self.status not in {202, 429, 503} and not is_running
+
+    @property
     def fields(self) -> dict[str, str]:
         """Wrong field -> what is wrong with it."""
         details = self.body["error"]["details"]
@@ -176,8 +182,7 @@ async def _answered(api: Api, path: str, body: Any) -> Answer:
 
     async def attempt() -> Answer | None:
         answer = await api.call("POST", path, body, key=key)
-        is_running = answer.status == 409 and answer.code == "IDEMPOTENCY_KEY_IN_USE"
-        return None if answer.status in {202, 503} or is_running else answer
+        return answer if answer.is_final else None
 
     return await eventually(f"an answer to {path}", attempt, _ANSWERED_S)
 

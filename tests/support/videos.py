@@ -28,10 +28,10 @@ from infra.kafka.bus import KafkaCommandBus
 from infra.settings import Settings
 from projections.trending import WEIGHTS, WINDOWS
 from schemas.http import consistency
+from schemas.http.paging import MAX_LIMIT
 from tests.support.api import Answer, Person
 
 _HOUR = timedelta(hours=1)
-_LISTED = 50
 
 
 class Backstage:
@@ -67,12 +67,12 @@ class Backstage:
     async def let_trend(self, video_id: str, person: Person) -> None:
         """Have a video shared until it is among the first of each window, whatever else was."""
         lists = [
-            (await person.get("/analytics/trending", window=window, limit=_LISTED)).data
+            (await person.get("/analytics/trending", window=window, limit=MAX_LIMIT)).data
             for window in WINDOWS
         ]
-        last = max(scores[-1]["score"] if len(scores) == _LISTED else 0.0 for scores in lists)
-        # Twice that much: its bucket may be nearly over, and is worth less by then.
+        last = max(scores[-1]["score"] if len(scores) == MAX_LIMIT else 0.0 for scores in lists)
         share = ShareVideo(video_id=video_id, creator_id=person.id, user_id=None, channel="mail")
+        # Twice that much: its bucket may be nearly over, and is worth less by then.
         for _ in range(4 + int(2 * last / WEIGHTS[VideoShared])):
             await self.decide(share, person)
 

@@ -23,8 +23,6 @@ from tests.support.world import World
 
 _RETRY_S = 0.1
 _ANSWERED_TIMEOUT_S = 120.0
-#: Answers that ask the client to come again with the same key.
-_COME_AGAIN = {202, 429, 503}
 
 
 @dataclass(slots=True)
@@ -188,8 +186,7 @@ class Workload:
             except httpx.TransportError as error:
                 self.retries[type(error).__name__] += 1
                 return None
-            running = answer.status == 409 and answer.code == "IDEMPOTENCY_KEY_IN_USE"
-            if answer.status in _COME_AGAIN or running:
+            if not answer.is_final:
                 self.retries[str(answer.status)] += 1
                 return None
             return answer

@@ -45,10 +45,13 @@ async def _send_where_the_connection_just_broke() -> list[object]:
     connection._read_task.cancel()
     connection._writer.transport.abort()
     await connection._closed_fut
-    with pytest.raises(KafkaConnectionError, match="broken"):
-        await connection.send(Request())
-    server.close()
-    await server.wait_closed()
+    try:
+        with pytest.raises(KafkaConnectionError, match="broken"):
+            await connection.send(Request())
+    finally:
+        connection.close()
+        server.close()
+        await server.wait_closed()
     return reasons
 
 
