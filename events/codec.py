@@ -37,8 +37,9 @@ class LogRecord:
     """A record as it came from Kafka; ``timestamp_ms`` is the broker's or the producer's.
 
     Nobody changes what came. It is not frozen because one is made for every record that is read,
-    and a frozen one takes three times as long to make. ``found`` is what it was decoded to, once it
-    was, for others who go over the same records.
+    and a frozen one takes three times as long to make. ``events`` is what it was decoded to, once
+    it was, for others who go over the same records; nothing in it leads back to the record, so
+    that none has to wait for the garbage collector.
     """
 
     source: TopicPartition
@@ -47,7 +48,7 @@ class LogRecord:
     value: bytes
     headers: Mapping[str, bytes]
     timestamp_ms: int
-    found: Sequence[Recorded] | None = field(default=None, repr=False, compare=False)
+    events: Sequence[Event] | None = field(default=None, repr=False, compare=False)
 
     @property
     def stored_name(self) -> bytes | None:
@@ -318,12 +319,7 @@ def decode_all(
     The first keeps the record's event id, the others get ids made from it: the same each time.
     Raises as ``decode_events`` and ``decode_metadata``.
     """
-    events = decode_events(record, keys, registry)
-    metadata = decode_metadata(record.headers)
-    return [
-        Recorded(event, part_of(metadata, number), record.source, record.offset, record.key)
-        for number, event in enumerate(events)
-    ]
+    return _with_metadata(decode_events(record, keys, registry), record)
 
 
 def decode_all_lazily(
@@ -331,16 +327,23 @@ def decode_all_lazily(
 ) -> list[Recorded]:
     """Return what ``decode_all`` does, with the metadata of a single event read when asked for.
 
-    Raises as ``decode_events``, and where a record has become several as ``decode_metadata``.
+    The record keeps its events, and is not decoded a second time. Raises as ``decode_events``, and
+    where a record has become several as ``decode_metadata``.
     """
-    event = _read_at_once(record, registry)
-    if event is None:
-        events = _decode_at_length(record, keys, registry)
-        if len(events) != 1:
-            return decode_all(record, keys, registry)
-        event = events[0]
-    metadata = _LazyMetadata(record)
-    return [Recorded(event, metadata, record.source, record.offset, record.key)]
+    if record.events is None:
+        record.events = decode_events(record, keys, registry)
+    events = record.events
+    if len(events) != 1:
+        return _with_metadata(events, record)
+    return [Recorded(events[0], _LazyMetadata(record), record.source, record.offset, record.key)]
+
+
+def _with_metadata(events: Sequence[Event], record: LogRecord) -> list[Recorded]:
+    metadata = decode_metadata(record.headers)
+    return [
+        Recorded(event, part_of(metadata, number), record.source, record.offset, record.key)
+        for number, event in enumerate(events)
+    ]
 
 
 def part_of(metadata: Metadata, number: int) -> Metadata:

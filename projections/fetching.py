@@ -82,7 +82,7 @@ class _Unpacked(LogRecord):
         self.key = (record.key or b"").decode("utf-8", "replace")
         self.value = record.value or b""
         self.timestamp_ms = record.timestamp
-        self.found = None
+        self.events = None
         self._pairs = pairs = record.headers
         self._headers: dict[str, bytes] | None = None
         self.stored_name: bytes | None = None

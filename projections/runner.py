@@ -28,8 +28,9 @@ from projections.ports import Builds, DeadLetters, Move, Parking, PositionMoved,
 
 log = structlog.get_logger(__name__)
 
-#: Records that are dealt with at a time: few enough to stay in the processor's caches.
-_PIECE_RECORDS = 500
+#: Records that are dealt with at a time: few enough to stay in the processor's caches with all
+#: that is made of them.
+_PIECE_RECORDS = 128
 #: Batches share a step of the store until they span this many offsets. While the store takes a
 #: step in, the next one is made.
 _STEP_RECORDS = 2_000
@@ -268,13 +269,12 @@ class Runner:
         dead = 0
         for record in wanted:
             try:
-                if record.found is None:
-                    record.found = decode_all_lazily(record, self._keys)
+                found = decode_all_lazily(record, self._keys)
             except LogError as error:
                 dead += 1
                 await self._bury_undecoded(record, error)
             else:
-                decoded.append((record, record.found))
+                decoded.append((record, found))
         self._undertaker.count(len(records), dead)
         return decoded
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import orjson
@@ -9,7 +11,14 @@ import pytest
 
 from events import clock
 from events.base import Event, Recorded
-from events.codec import LogRecord, decode, decode_metadata, event_headers, headers_of
+from events.codec import (
+    LogRecord,
+    decode,
+    decode_all_lazily,
+    decode_metadata,
+    event_headers,
+    headers_of,
+)
 from events.comments import CommentPosted
 from events.engagement import VideoLiked
 from events.errors import UndecodableRecord, UnknownEventType
@@ -44,6 +53,22 @@ def test_an_event_comes_back_as_it_went(event: Event) -> None:
     assert decode(record, keys) == Recorded(
         event, metadata_of(event, 8), record.source, 7, record.key
     )
+
+
+def test_nothing_that_was_read_waits_for_the_garbage_collector() -> None:
+    """Millions of records in circles cost a reader as much as all that it does with them."""
+    keys = MemoryKeyRing()
+    gc.disable()
+    try:
+        record = log_record(LIKED, keys)
+        first, again = decode_all_lazily(record, keys) + decode_all_lazily(record, keys)
+        assert (first.event, first.metadata.time) == (LIKED, NOW)
+        assert again.event is first.event
+        event = weakref.ref(first.event)
+        del record, first, again
+        assert event() is None
+    finally:
+        gc.enable()
 
 
 def test_the_headers_are_those_of_cloudevents_in_binary_mode() -> None:
