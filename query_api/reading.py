@@ -113,21 +113,23 @@ class QueryServices:
     public_url: str
 
 
-async def _services(request: Request) -> QueryServices:
+async def queries_of(request: Request) -> QueryServices:
+    """Return the services that the application keeps in its state."""
     return cast("QueryServices", request.app.state.queries)
 
 
-Queries = Annotated[QueryServices, Depends(_services)]
+Queries = Annotated[QueryServices, Depends(queries_of)]
 
 
 def fresh(*projections: Projection) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return a dependency: wait until these projections have applied what the caller has seen."""
 
-    async def wait(request: Request, response: Response, services: Queries) -> None:
+    async def wait(request: Request, response: Response) -> None:
         token = request.headers.get(consistency.HEADER)
         seen = consistency.decode(token)
         if seen:
             wait_s = consistency.wanted_wait(request.headers.getlist(consistency.PREFERENCE))
+            services = await queries_of(request)
             await services.freshness.wait(projections, seen, wait_s)
             if wait_s is not None:
                 response.headers[consistency.APPLIED] = f"wait={wait_s:.0f}"

@@ -6,5 +6,5 @@ from query_api import analytics, commands, comments, moderation, search, trendin
 
 ROUTERS = tuple(
     part.router
-    for part in (search, trending, analytics, videos, users, comments, moderation, commands)
+    for part in (search, trending, videos, comments, users, analytics, moderation, commands)
 )

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from commands.endpoints import auth, comments, engagement, moderation, users, videos
 
-ROUTERS = tuple(part.router for part in (auth, users, videos, engagement, comments, moderation))
+ROUTERS = tuple(part.router for part in (engagement, comments, users, videos, auth, moderation))

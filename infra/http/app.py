@@ -44,7 +44,8 @@ def create_app(settings: Settings, stopping: Callable[[], bool] = lambda: False)
         redoc_url=None,
     )
     # Not by ``include_router``: of routers in routers, FastAPI matches every path several times.
-    for router in (*command_routes.ROUTERS, *query_routes.ROUTERS, *_OTHERS):
+    # Routes are tried one after another: what is asked for most comes first.
+    for router in (*query_routes.ROUTERS, *command_routes.ROUTERS, *_OTHERS):
         app.router.routes.extend(router.routes)
     app.mount(CONSOLE, console)
     install_error_handlers(app)
