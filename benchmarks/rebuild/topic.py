@@ -23,6 +23,7 @@ from benchmarks.peers.beside import TITLE, measure_eventsourcing
 from benchmarks.processes import measure_module
 from benchmarks.report import Figure, Result, Spread
 from infra.bootstrap.core import Core, open_core
+from infra.collector import relieve_collector
 from infra.postgres.builds import BuildState
 from infra.rebuild.operations import begin_builds, remove_builds
 from infra.rebuild.rebuilding import Rebuild
@@ -59,6 +60,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
     with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
         os.environ.update(environment(servers, Path(folder)))
         async with open_core(Settings()) as core:
+            relieve_collector()
             for number in range(rounds):
                 for name, projections in (*ALONE.items(), (EVERYTHING, PROJECTIONS)):
                     rates[name].append(events / await _build(core, projections))

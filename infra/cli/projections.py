@@ -10,6 +10,7 @@ from rich.table import Table
 
 from infra.cli.console import JsonOption, complain, out, print_json, run
 from infra.cli.running import MaxRate
+from infra.collector import relieve_collector
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(help="Projections by name, or `all`.")]
+
+
+@app.callback()
+def prepare() -> None:
+    """Look at the read models, build them anew, compare them, switch between builds."""
+    relieve_collector()
 
 
 @app.command("list")

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from infra.cli.console import JsonOption, out, print_json, run, show_progress
+from infra.collector import relieve_collector
 from infra.logs import configure_logs
 from infra.settings import Settings
 
@@ -122,6 +123,7 @@ def deploy(
     """
     from infra.rebuild.operations import RebuildOptions, deploy
 
+    relieve_collector()
     settings = Settings()
     options = RebuildOptions(max_rate)
     built = run(deploy(settings, options, None if json else out))
