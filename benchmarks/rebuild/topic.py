@@ -25,6 +25,7 @@ from benchmarks.report import Figure, Result, Spread
 from infra.bootstrap.core import Core, open_core
 from infra.collector import relieve_collector
 from infra.postgres.builds import BuildState
+from infra.rebuild.helpers import build_together
 from infra.rebuild.operations import begin_builds, remove_builds
 from infra.rebuild.rebuilding import Rebuild
 from infra.settings import Settings
@@ -47,6 +48,11 @@ ALONE: Mapping[str, Sequence[Projection]] = {
     "video_index (OpenSearch)": (VIDEO_INDEX,),
 }
 EVERYTHING = "all eleven in one pass"
+#: Builds whose log is read by several processes.
+SHARED: Mapping[str, Sequence[Projection]] = {
+    "watch_page (PostgreSQL), two processes": (WATCH_PAGE,),
+    f"{EVERYTHING}, two processes": PROJECTIONS,
+}
 
 
 async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
@@ -54,7 +60,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
     events = QUICK_EVENTS if quick else EVENTS
     await log.make_topics(servers["kafka"])
     log.append(servers["kafka"], Views(events))
-    rates: dict[str, list[float]] = {name: [] for name in (*ALONE, EVERYTHING)}
+    rates: dict[str, list[float]] = {name: [] for name in (*ALONE, EVERYTHING, *SHARED)}
     one_by_one: list[float] = []
     runner: list[float] = []
     with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
@@ -64,17 +70,19 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             for number in range(rounds):
                 for name, projections in (*ALONE.items(), (EVERYTHING, PROJECTIONS)):
                     rates[name].append(events / await _build(core, projections))
+                for name, projections in SHARED.items():
+                    rates[name].append(events / await _build(core, projections, processes=2))
                 one_by_one.append(await _one_by_one(servers, number))
                 peer = await measure_eventsourcing(servers["postgres"], number, quick)
                 runner += [peer["projected_per_second"]] if peer else []
     return _result(events, rates, one_by_one, runner)
 
 
-async def _build(core: Core, projections: Sequence[Projection]) -> float:
+async def _build(core: Core, projections: Sequence[Projection], processes: int = 1) -> float:
     """Build projections from offset 0, remove what was built, and return the seconds it took."""
     targets = await begin_builds(core, projections)
     started = time.perf_counter()
-    await Rebuild(core, targets).build()
+    await build_together(Rebuild(core, targets), processes)
     took = time.perf_counter() - started
     await remove_builds(core, projections, [BuildState.BUILDING])
     return took

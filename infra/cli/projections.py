@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from infra.cli.console import JsonOption, complain, out, print_json, run
-from infra.cli.running import MaxRate
+from infra.cli.running import MaxRate, Processes
 from infra.collector import relieve_collector
 from infra.settings import Settings
 
@@ -144,6 +144,7 @@ def projections_builds(json: JsonOption = False) -> None:
 def projections_rebuild(
     names: Names,
     max_rate: MaxRate = 0.0,
+    processes: Processes = 1,
     fresh: Annotated[bool, typer.Option(help="Begin anew where a build was interrupted.")] = False,
     verify: Annotated[bool, typer.Option(help="Compare with the live build first.")] = True,
     switch: Annotated[bool, typer.Option(help="Let readers see the new build at the end.")] = True,
@@ -154,11 +155,11 @@ def projections_rebuild(
     Can be interrupted at any moment and called again; it goes on from where it was. `all` stands
     for every projection; several are built in one pass over the log.
 
-    Example: streamhub projections rebuild comments trending --max-rate 20000
+    Example: streamhub projections rebuild comments trending --max-rate 20000 --processes 2
     """
     from infra.rebuild.operations import RebuildOptions, rebuild
 
-    options = RebuildOptions(max_rate, fresh=fresh, verify=verify, switch=switch)
+    options = RebuildOptions(max_rate, processes, fresh=fresh, verify=verify, switch=switch)
     _tell(run(rebuild(Settings(), names, options, None if json else out)), json)
 
 

@@ -21,6 +21,9 @@ Clip = Annotated[
     typer.Option(exists=True, dir_okay=False, help="A film of yours instead of a made one."),
 ]
 MaxRate = Annotated[float, typer.Option(min=0.0, help="Records a second at most; 0 for any.")]
+Processes = Annotated[
+    int, typer.Option(min=1, max=64, help="How many processes share the reading of the log.")
+]
 
 
 @app.command()
@@ -113,6 +116,7 @@ def worker(
 @app.command()
 def deploy(
     max_rate: MaxRate = 0.0,
+    processes: Processes = 1,
     json: JsonOption = False,
 ) -> None:
     """Build every read model whose declaration has a new version, and switch readers to it.
@@ -125,7 +129,7 @@ def deploy(
 
     relieve_collector()
     settings = Settings()
-    options = RebuildOptions(max_rate)
+    options = RebuildOptions(max_rate, processes)
     built = run(deploy(settings, options, None if json else out))
     if json:
         print_json(built)

@@ -21,6 +21,7 @@ from events.errors import NotFound
 from infra.bootstrap.core import Core, open_core
 from infra.postgres.builds import BuildRecord, BuildState
 from infra.rebuild.comparing import Comparison
+from infra.rebuild.helpers import build_together
 from infra.rebuild.pacing import Pacer
 from infra.rebuild.rebuilding import Progress as Pass
 from infra.rebuild.rebuilding import Rebuild
@@ -34,9 +35,13 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True, slots=True)
 class RebuildOptions:
-    """How a rebuild goes; ``max_rate`` is in records a second, 0 for any."""
+    """How a rebuild goes; ``max_rate`` is in records a second, 0 for any.
+
+    ``processes`` share the reading of the log; they end before builds are compared.
+    """
 
     max_rate: float = 0.0
+    processes: int = 1
     fresh: bool = False
     verify: bool = True
     switch: bool = True
@@ -195,7 +200,7 @@ async def _make(
     found: Mapping[str, Comparison] = {}
     async with _progress(out) as report:
         made = Rebuild(core, targets, Pacer(options.max_rate), report)
-        offsets = await made.build()
+        offsets = await build_together(made, options.processes)
         if options.switch:
             found = await made.switch(verified=options.verify)
     state = BuildState.LIVE if options.switch else BuildState.BUILDING

@@ -45,6 +45,18 @@ class BuildsDiffer(Conflict):
     code = "BUILDS_DIFFER"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The partitions that one of several processes reads: each ``of``-th, from ``number`` on."""
+
+    number: int = 0
+    of: int = 1
+
+    def among(self, sources: Collection[TopicPartition]) -> list[TopicPartition]:
+        """Return those that are in it."""
+        return sorted(sources)[self.number :: self.of]
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a pass over the log is, in offsets: records and what stands between them."""
@@ -70,13 +82,14 @@ class _Pass:
 class Rebuild:
     """Makes builds of some projections in one pass over the log.
 
-    ``report`` is called with the progress after each piece.
+    ``report`` is called with the progress after each piece. Of the log a build reads its ``share``.
     """
 
     core: Core
     targets: Sequence[Projection]
     pacer: Pacer = field(default_factory=Pacer)
     report: Callable[[Progress], None] = lambda _: None
+    share: Share = Share()
 
     async def build(self) -> int:
         """Bring the builds near the end of the log; return over how many offsets they went.
@@ -86,7 +99,7 @@ class Rebuild:
             StoreAhead: one that was begun or kept earlier holds what the log does not.
             Unavailable: the log cannot be read.
         """
-        async with self.open_pass() as work:
+        async with self.open_pass(self.share) as work:
             for runner in work.runners:
                 sink = self._sink(Store(runner.store))
                 ahead = await builds_ahead(sink, runner.projections, work.ends)
@@ -201,13 +214,14 @@ class Rebuild:
         return next(sink for sink in self.core.sinks if sink.store is store)
 
     @asynccontextmanager
-    async def open_pass(self) -> AsyncIterator[_Pass]:
-        """Read the log from where the builds stand."""
+    async def open_pass(self, share: Share = Share()) -> AsyncIterator[_Pass]:
+        """Read a share of the log from where the builds stand."""
         ends = LogEnds(self.core.places.kafka)
         dead_letters = KafkaDeadLetters(self.core.places.kafka)
         try:
             topics = sorted({topic for target in self.targets for topic in target.topics()})
-            work = await self._open(await ends.partitions(topics), ends, dead_letters)
+            sources = share.among(await ends.partitions(topics))
+            work = await self._open(sources, ends, dead_letters)
             try:
                 yield work
             finally:

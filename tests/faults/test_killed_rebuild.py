@@ -26,12 +26,13 @@ async def test_a_killed_rebuild_goes_on_and_ends_with_the_same_rows(
 ) -> None:
     """R1, section 7 of the design: killed at random moments, then verified and switched."""
     choice = random.Random(seed)
+    rebuild = ("projections", "rebuild", "all", "--processes", "2")
 
     async def kill(workload: Workload) -> None:
         for _ in range(_KILLS):
-            async with called(streamhub, "projections", "rebuild", "all"):
+            async with called(streamhub, *rebuild):
                 await asyncio.sleep(choice.uniform(0.5, _LONGEST_LIFE_S))
-        ended = await operate(streamhub, "projections", "rebuild", "all", "--json")
+        ended = await operate(streamhub, *rebuild, "--json")
         assert ended.code == 0, ended.complaint
         assert {row["projection"] for row in ended.data} == {p.name for p in PROJECTIONS}
         assert all(row["differing"] == [] for row in ended.data)

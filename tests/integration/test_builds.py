@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psutil
 import pytest
 
 from infra.postgres.builds import BuildState
 from projections.registry import PROJECTIONS
 from tests.support.api import Api, Person, sign_up
-from tests.support.operators import operate
+from tests.support.operators import called, operate
 from tests.support.positions import settled
 from tests.support.stores import check_everything
 from tests.support.streamhub import StreamHub
@@ -35,10 +36,11 @@ async def test_all_stores_are_rebuilt_while_people_write_and_read(
     video = await backstage.ready_video(reader)
     async with _reading(reader, video) as seen, asyncio.TaskGroup() as tasks:
         tasks.create_task(workload.run())
-        ended = await operate(streamhub, "projections", "rebuild", "all", "--json")
+        rebuild = ("projections", "rebuild", "all", "--processes", "2", "--json")
+        ended = await operate(streamhub, *rebuild)
         if "READERS_BUSY" in ended.complaint:
             # A reader that is just being assigned its partitions; the command goes on from here.
-            ended = await operate(streamhub, "projections", "rebuild", "all", "--json")
+            ended = await operate(streamhub, *rebuild)
     assert ended.code == 0, ended.complaint
     assert {row["projection"] for row in ended.data} == NAMES
     assert all(row["differing"] == [] for row in ended.data), ended.data
@@ -78,6 +80,47 @@ async def _reading(person: Person, video: str) -> AsyncIterator[list[int]]:
 async def _live(streamhub: StreamHub) -> dict[str, str]:
     rows = (await operate(streamhub, "projections", "builds", "--json")).data
     return {row["projection"]: row["build"] for row in rows if row["state"] == "live"}
+
+
+async def test_a_rebuild_that_processes_share_survives_each_of_them(
+    streamhub: StreamHub, api: Api, backstage: Backstage
+) -> None:
+    """Whoever is killed, the rest ends by itself, and the next call goes on."""
+    await (await prepare_workload(api, backstage, 12, clients=6, steps=20)).run()
+    await settled(backstage.core)
+    shared = ("projections", "rebuild", "watch_page", "--processes", "2")
+    async with called(streamhub, *shared, "--max-rate", "1") as caller:
+        (await _helper(caller.pid)).kill()
+        _, complaint = await caller.communicate()
+    assert caller.returncode == 1
+    assert b"HELPER_ENDED" in complaint
+    assert complaint.count(b"\n") == 1
+
+    async with called(streamhub, *shared, "--max-rate", "1") as caller:
+        helper = await _helper(caller.pid)
+        caller.kill()
+        await eventually("the end of the helper", lambda: _has_ended(helper), 30.0)
+
+    ended = await operate(streamhub, *shared, "--json")
+    assert ended.code == 0, ended.complaint
+    assert [row["differing"] for row in ended.data] == [[]]
+    assert (await operate(streamhub, "projections", "prune", "all")).code == 0
+
+
+async def _helper(caller: int) -> psutil.Process:
+    """Return the process that helps another, once there is one."""
+    found: list[psutil.Process] = []
+
+    async def is_there() -> bool:
+        found.extend(psutil.Process(caller).children())
+        return bool(found)
+
+    await eventually("a helper", is_there, 30.0)
+    return found[0]
+
+
+async def _has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 async def test_readers_can_return_to_the_build_before(
