@@ -118,11 +118,15 @@ def main() -> None:
     configure_logs("rebuild", "warning")
     relieve_collector()
     try:
+        order = orjson.loads(sys.stdin.buffer.readline())
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_help(orjson.loads(sys.stdin.buffer.readline())))
+            runner.run(_help(order))
+    except orjson.JSONDecodeError:
+        sys.exit("streamhub: no share came on the standard input; see projections rebuild --help")
     except StreamHubError as error:
         sys.exit(f"streamhub: {error}")
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, BrokenPipeError):
+        # The caller is gone.
         sys.exit(1)
 
 
