@@ -72,6 +72,8 @@ class ImageModerator:
     def _batch(self, tensors: Sequence[Tensor]) -> Tensor:
         """Stack pictures; a model of fixed batch size gets the last one repeated."""
         missing = (self._input.shape[0] or len(tensors)) - len(tensors)
+        if len(tensors) == 1 and not missing:
+            return tensors[0][None]
         return np.stack([*tensors, *[tensors[-1]] * missing])
 
 

@@ -13,7 +13,7 @@ from nudenet import nudenet  # type: ignore[import-untyped]
 from infra.models import NUDENET, NUDENET_CLASSES
 from processors.moderation.description import ImageInput
 from processors.moderation.images import ImageModerator, detector_scores
-from processors.moderation.preprocess import Frame, Tensor, resize_bilinear, to_input
+from processors.moderation.preprocess import Frame, Tensor, to_input
 from processors.moderation.session import OnnxSession
 
 PHOTOGRAPHS = Path(sklearn.datasets.__file__).parent / "images"
@@ -78,12 +78,19 @@ def test_scores_rest_on_the_packages_own_model(detector: ImageModerator) -> None
 
 
 def test_a_letterbox_fills_the_right_or_the_bottom_with_black() -> None:
-    wide = resize_bilinear(np.full((50, 100, 3), 200, np.uint8), (100, 100), (10, 10))
-    assert (wide[:5] == 200).all()
-    assert (wide[5:] == 0).all()
-    tall = resize_bilinear(np.full((100, 50, 3), 200, np.uint8), (100, 100), (10, 10))
-    assert (tall[:, :5] == 200).all()
-    assert (tall[:, 5:] == 0).all()
+    wanted = ImageInput(width=10, height=10)
+    wide = to_input(np.full((50, 100, 3), 255, np.uint8), wanted)
+    assert (wide[:, :5] == 1).all()
+    assert (wide[:, 5:] == 0).all()
+    tall = to_input(np.full((100, 50, 3), 255, np.uint8), wanted)
+    assert (tall[:, :, :5] == 1).all()
+    assert (tall[:, :, 5:] == 0).all()
+
+
+def test_a_turned_picture_is_scaled_as_its_copy_is() -> None:
+    upright = np.rot90(np.random.default_rng(7).integers(0, 256, (72, 128, 3), np.uint8))
+    copied = np.ascontiguousarray(upright)
+    assert np.array_equal(to_input(upright, NUDENET.input), to_input(copied, NUDENET.input))
 
 
 def test_a_stretched_picture_is_normalised_by_channel() -> None:
