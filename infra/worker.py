@@ -20,6 +20,7 @@ from infra.builds_watch import BuildsWatch
 from infra.collector import relieve_collector
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.kafka.ends import LogEnds
+from infra.memory import keep_freed_memory
 from infra.settings import Settings
 from infra.watchdog import Watchdog
 from projections.batches import BatchReader
@@ -104,6 +105,7 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
         if Role.COMMANDS in roles:
             deciding.append(asyncio.create_task(_decide_for_ever(core, stopping)))
         relieve_collector()
+        keep_freed_memory()
         done, _ = await asyncio.wait([*tasks, *deciding], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         await _stop(workers, deciding)

@@ -13,6 +13,7 @@ from events.engagement import VideoViewed
 from infra.collector import relieve_collector
 from infra.dead_letters.parking import PostgresParking
 from infra.kafka.dead_letters import KafkaDeadLetters
+from infra.memory import keep_freed_memory
 from infra.postgres.database import migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
 from infra.postgres.sink import PostgresSink
@@ -74,6 +75,7 @@ async def project(place: Place, stopwatch: Stopwatch) -> None:
     )
     runner.stopwatch = stopwatch
     relieve_collector()
+    keep_freed_memory()
     worker = StreamWorker(place.kafka, runner)
     await worker.start()
     finished = asyncio.ensure_future(stopwatch.finished.wait())

@@ -24,6 +24,7 @@ from benchmarks.processes import measure_module
 from benchmarks.report import Figure, Result, Spread
 from infra.bootstrap.core import Core, open_core
 from infra.collector import relieve_collector
+from infra.memory import keep_freed_memory
 from infra.postgres.builds import BuildState
 from infra.rebuild.helpers import build_together
 from infra.rebuild.operations import begin_builds, remove_builds
@@ -67,6 +68,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
         os.environ.update(environment(servers, Path(folder)))
         async with open_core(Settings()) as core:
             relieve_collector()
+            keep_freed_memory()
             for number in range(rounds):
                 for name, projections in (*ALONE.items(), (EVERYTHING, PROJECTIONS)):
                     rates[name].append(events / await _build(core, projections))

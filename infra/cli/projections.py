@@ -11,6 +11,7 @@ from rich.table import Table
 from infra.cli.console import JsonOption, complain, out, print_json, run
 from infra.cli.running import MaxRate, Processes
 from infra.collector import relieve_collector
+from infra.memory import keep_freed_memory
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Names = Annotated[list[str], typer.Argument(help="Projections by name, or `all`.
 def prepare() -> None:
     """Look at the read models, build them anew, compare them, switch between builds."""
     relieve_collector()
+    keep_freed_memory()
 
 
 @app.command("list")

@@ -12,6 +12,7 @@ from rich.console import Console
 from infra.cli.console import JsonOption, out, print_json, run, show_progress
 from infra.collector import relieve_collector
 from infra.logs import configure_logs
+from infra.memory import keep_freed_memory
 from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -128,6 +129,7 @@ def deploy(
     from infra.rebuild.operations import RebuildOptions, deploy
 
     relieve_collector()
+    keep_freed_memory()
     settings = Settings()
     options = RebuildOptions(max_rate, processes)
     built = run(deploy(settings, options, None if json else out))

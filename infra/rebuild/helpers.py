@@ -20,6 +20,7 @@ from events.errors import StreamHubError, Unavailable
 from infra.bootstrap.core import open_core
 from infra.collector import relieve_collector
 from infra.logs import configure_logs
+from infra.memory import keep_freed_memory
 from infra.rebuild.pacing import Pacer
 from infra.rebuild.rebuilding import Progress, Rebuild, Share
 from infra.settings import Settings
@@ -117,6 +118,7 @@ def main() -> None:
     """Build the share that the first line of the standard input names."""
     configure_logs("rebuild", "warning")
     relieve_collector()
+    keep_freed_memory()
     try:
         order = orjson.loads(sys.stdin.buffer.readline())
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
