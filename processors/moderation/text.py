@@ -8,11 +8,9 @@ norm, the calibrated linear models) is the ONNX model.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +19,16 @@ from processors.moderation.description import load_text_description
 from processors.moderation.session import OnnxSession
 from processors.moderation.verdict import rounded
 
+#: Fills a row up, and stands for words that the model does not know: it weighs nothing.
 PADDING = 0
 
-_Counts = Counter[int]
+#: scikit-learn's own pattern: two word characters at least.
+COMMON_PATTERN = r"(?u)\b\w\w+\b"
+_WORD_OR_BLANK = bytes(
+    code if chr(code).isalnum() or code == ord("_") else ord(" ") for code in range(128)
+).ljust(256)
+
+_Cut = Callable[[str], list[bytes]]
 
 
 class TextModerator:
@@ -45,8 +50,9 @@ class TextModerator:
     ) -> None:
         description = load_text_description(model_path)
         self._session = OnnxSession(model_path, threads)
-        self._find_tokens = re.compile(description.token_pattern).findall
-        self._numbers = {word: index + 1 for index, word in enumerate(description.words)}
+        self._cut = _cutter(description.token_pattern, description.words)
+        words = enumerate(map(_encoded, description.words), PADDING + 1)
+        self._numbers = {word: number for number, word in words}
         self._batch_size = batch_size
         self._window_characters = window_characters
         self.score([""])
@@ -54,41 +60,72 @@ class TextModerator:
     def score(self, texts: Sequence[str]) -> list[float]:
         """Return the probability, 0..1, that each text is offensive, in their order."""
         owners: list[int] = []
-        counts: list[_Counts] = []
+        waiting: list[list[bytes]] = []
         highest = np.zeros(len(texts))
         for owner, text in enumerate(texts):
             for window in windows(text, self._window_characters):
                 owners.append(owner)
-                counts.append(self._count(window))
-                if len(counts) == self._batch_size:
-                    self._raise_to_scores(highest, owners, counts)
-        self._raise_to_scores(highest, owners, counts)
-        return [rounded(score) for score in highest]
+                waiting.append(self._cut(window.lower()))
+                if len(waiting) == self._batch_size:
+                    self._raise_to_scores(highest, owners, waiting)
+        self._raise_to_scores(highest, owners, waiting)
+        return [rounded(score) for score in highest.tolist()]
 
     def _raise_to_scores(
-        self, highest: NDArray[np.float64], owners: list[int], counts: list[_Counts]
+        self, highest: NDArray[np.float64], owners: list[int], waiting: list[list[bytes]]
     ) -> None:
         """Score what waits, lift each owner's highest score, and empty both lists."""
-        if counts:
-            np.maximum.at(highest, owners, self._infer(counts))
+        if waiting:
+            tokens = self._tokens(waiting)
+            [scores] = self._session.run({"tokens": tokens, "counts": _counts(tokens)})
+            np.maximum.at(highest, owners, scores)
         owners.clear()
-        counts.clear()
+        waiting.clear()
 
-    def _count(self, text: str) -> _Counts:
-        """Return how often each known word occurs."""
-        counts = Counter(map(self._numbers.get, self._find_tokens(text.lower())))
-        counts.pop(None, None)
-        return cast("_Counts", counts)
+    def _tokens(self, texts: Sequence[list[bytes]]) -> NDArray[np.int64]:
+        """Return a row of tokens for each text, like beside like, the padding last."""
+        lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+        tokens = np.full((len(texts), max(1, lengths.max())), PADDING, np.int64)
+        numbers = map(self._numbers.get, chain.from_iterable(texts), repeat(PADDING))
+        used = np.arange(tokens.shape[1]) < lengths[:, None]
+        tokens[used] = np.fromiter(numbers, np.int64, lengths.sum())
+        tokens.sort(axis=1)
+        return np.ascontiguousarray(tokens[:, ::-1])
 
-    def _infer(self, counts: Sequence[_Counts]) -> NDArray[np.float32]:
-        lengths = np.array([len(words) for words in counts])
-        known = np.arange(max(1, lengths.max())) < lengths[:, None]
-        tokens = np.full(known.shape, PADDING, np.int64)
-        tokens[known] = np.fromiter(chain.from_iterable(counts), np.int64)
-        frequencies = np.zeros(known.shape, np.float32)
-        every_count = chain.from_iterable(words.values() for words in counts)
-        frequencies[known] = np.fromiter(every_count, np.float32)
-        return self._session.run({"tokens": tokens, "counts": frequencies})[0]
+
+def _counts(tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return how often a token occurs in its sorted row, at its first place; elsewhere nothing."""
+    first = np.ones(tokens.shape, np.bool_)
+    np.not_equal(tokens[:, 1:], tokens[:, :-1], out=first[:, 1:])
+    starts = np.flatnonzero(first)
+    counts = np.zeros(tokens.shape, np.float32)
+    counts.flat[starts] = np.diff(starts, append=tokens.size)
+    return counts
+
+
+def _cutter(pattern: str, words: Sequence[str]) -> _Cut:
+    """Return what cuts a text, in small letters, into what the pattern finds.
+
+    The common pattern is not searched for in plain English: there, blanks in place of all that is
+    no word character do the same in a quarter of the time. They leave single letters too, which
+    are no matter as long as no known word is one.
+    """
+    find = re.compile(pattern).findall
+
+    def searched(text: str) -> list[bytes]:
+        return list(map(_encoded, find(text)))
+
+    if pattern != COMMON_PATTERN or min(map(len, words)) == 1:
+        return searched
+    return lambda text: _ascii_words(text) if text.isascii() else searched(text)
+
+
+def _ascii_words(text: str) -> list[bytes]:
+    return text.encode().translate(_WORD_OR_BLANK).split()
+
+
+def _encoded(word: str) -> bytes:
+    return word.encode(errors="surrogatepass")
 
 
 def windows(text: str, characters_max: int) -> Iterator[str]:

@@ -66,6 +66,33 @@ def test_a_batch_scores_as_its_members_do(text_moderator: TextModerator) -> None
     assert text_moderator.score(texts) == pytest.approx(alone, abs=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
+@given(text=st.text(st.characters(codec="ascii"), max_size=60))
+def test_plain_english_is_cut_as_the_pattern_cuts_it(
+    text_moderator: TextModerator, text: str
+) -> None:
+    """The curly quote before it has the pattern itself searched for."""
+    text = f"{text} idiot\tMORON_1 shit,shit x"
+    assert text_moderator.score([text])[0] == text_moderator.score([f"\u2019 {text}"])[0]
+
+
+@pytest.mark.parametrize(("pattern", "word"), [(r"\S+", "sh*t!"), (r"(?u)\b\w\w+\b", "x")])
+def test_words_are_cut_by_the_descriptions_own_pattern(
+    tmp_path: Path, model_files: ModelFiles, pattern: str, word: str
+) -> None:
+    """A known word that the pattern finds counts; one that it never finds does not."""
+    described = json.loads(description_path(model_files.text_classifier).read_text())
+    path = tmp_path / "own.onnx"
+    path.write_bytes(model_files.text_classifier.read_bytes())
+    words = [word if known == "idiot" else known for known in described["words"]]
+    description_path(path).write_text(
+        json.dumps(described | {"token_pattern": pattern, "words": words})
+    )
+    moderator = TextModerator(path)
+    [found, nothing] = moderator.score([f"{word} {word}", ""])
+    assert (found > nothing) == (pattern == r"\S+")
+
+
 def test_nothing_has_no_scores(text_moderator: TextModerator) -> None:
     assert text_moderator.score([]) == []
 
