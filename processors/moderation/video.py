@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def aggregate(scores: Sequence[float], thresholds: Thresholds) -> float:
 
 
 class VideoModerator:
-    """Scores films with an image model, holding one batch of scaled frames at a time."""
+    """Scores films with an image model, holding no more than two batches of scaled frames."""
 
     def __init__(
         self,
@@ -72,14 +73,24 @@ class VideoModerator:
         return ModerationResult(verdict.nsfw_score, verdict.flagged, verdict.action, tuple(frames))
 
     def _score_frames(self, path: Path) -> list[TimedFrameScore]:
-        scored: list[TimedFrameScore] = []
+        """Score one batch while the next is decoded; two are held, however long the film is."""
+        scored: list[Future[list[TimedFrameScore]]] = []
+        with ThreadPoolExecutor(1, "inference") as inference:
+            for batch in self._batches(path):
+                if scored:
+                    scored[-1].result()
+                scored.append(inference.submit(self._score_batch, batch))
+        return [score for batch in scored for score in batch.result()]
+
+    def _batches(self, path: Path) -> Iterator[list[tuple[float, Tensor]]]:
         waiting: list[tuple[float, Tensor]] = []
         for frame in sample_frames(path, self._sampling, self._decoder_threads):
             waiting.append((frame.time_s, self._images.prepare(frame.picture)))
             if len(waiting) == self._images.batch_size:
-                scored += self._score_batch(waiting)
-                waiting.clear()
-        return scored + self._score_batch(waiting)
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting
 
     def _score_batch(self, waiting: Sequence[tuple[float, Tensor]]) -> list[TimedFrameScore]:
         scores = self._images.score_prepared([tensor for _, tensor in waiting])
