@@ -35,6 +35,7 @@ _log = structlog.get_logger()
 
 _DEFAULT_PORT = 8123
 _DEFAULT_MEMORY_MIB = 2048
+_DEFAULT_KEEP_FREE_MIB = 256
 # Statements that run at the same time; more wait. The engine's own threads follow the cores.
 _DEFAULT_THREADS = 8
 _SHUTDOWN_TIMEOUT_S = 10
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        engine = Engine(options.data_dir, options.memory_mib << 20)
+        engine = Engine(options.data_dir, options.memory_mib << 20, options.keep_free_mib << 20)
     except StreamHubError as failure:
         _log.error("clickhouse.refused", code=failure.code, reason=failure.message)
         return 1
@@ -96,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         help="of the user 'default' (default: $CLICKHOUSE_PASSWORD, or none)",
     )
     parser.add_argument("--memory-mib", type=int, default=_DEFAULT_MEMORY_MIB)
+    parser.add_argument(
+        "--keep-free-mib",
+        type=int,
+        default=_DEFAULT_KEEP_FREE_MIB,
+        help="inserts are refused and merges put off while the disk has no more than this free",
+    )
     parser.add_argument("--threads", type=int, default=_DEFAULT_THREADS)
     return parser
 

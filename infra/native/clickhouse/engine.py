@@ -12,11 +12,17 @@ What was found out about the engine (chdb 4.4, ClickHouse 26.9), and what follow
   second for native blocks, and squashes what it is given into parts as the server does. Rows
   inlined behind a statement are not equal to it: a long native block arrives cut off.
 - What an insert acknowledged has left the process: kill -9 does not lose it.
+- ``insert_done`` tells of rows that it could not read, and keeps to itself whatever else the engine
+  met while it wrote them: a violated constraint, too many partitions, no space. The engine counts
+  its errors by their codes, with the query that met each last, so it is asked afterwards.
+- A part whose file could not be written (a full disk) is taken for a good one. So the engine keeps
+  some of its disk free, and refuses inserts and puts merges off while it has no more than that.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sys
 import threading
@@ -24,10 +30,10 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 from xml.sax.saxutils import escape
 
-from infra.native.clickhouse.errors import DataDirectoryInUse, ServerError
+from infra.native.clickhouse.errors import DataDirectoryInUse, ExceptionCode, ServerError
 
 # Results in these formats are the concatenation of their blocks; others have a frame of their own.
 STREAMABLE_FORMATS = frozenset(
@@ -123,12 +129,41 @@ def _result(native: _NativeResult) -> Result:
     )
 
 
+class _Met(NamedTuple):
+    """Errors of one code that the engine has met, and whether this connection met the last one."""
+
+    code: int
+    name: str
+    times: int
+    own: bool
+    message: str
+
+
+# Of an insert that has ended, queryID() remains that of its connection.
+_MET = (
+    b"SELECT code, name, toUInt32(value), query_id = queryID(), last_error_message"
+    b" FROM system.errors"
+)
+
+
+def _times_met(native: _NativeConnection) -> dict[int, int]:
+    """Return how often errors were met, by their codes; without more it takes half the time."""
+    counted = native.query(b"SELECT code, value FROM system.errors", "TSV", params={}).bytes()
+    return {int(code): int(times) for code, times in map(bytes.split, counted.splitlines())}
+
+
+def _met(native: _NativeConnection) -> list[_Met]:
+    lines = native.query(_MET, "JSONCompactEachRow", params={}).bytes().splitlines()
+    return [_Met(*json.loads(line)) for line in lines]
+
+
 class Insert:
     """An INSERT that is being fed. ``finish`` commits; until then nothing is acknowledged."""
 
     def __init__(self, native: _NativeConnection, header: bytes, input_format: str) -> None:
         self._native = native
         try:
+            self._met_before = _times_met(native)
             self._handle: object | None = native.send_insert(header, input_format)
         except RuntimeError as failure:
             raise ServerError.from_engine(str(failure)) from failure
@@ -146,9 +181,27 @@ class Insert:
         """Write what is left and return what was written; raises ServerError."""
         handle, self._handle = self._handle, None
         try:
-            return _result(self._native.insert_done(handle))
+            result = _result(self._native.insert_done(handle))
+            if _times_met(self._native) != self._met_before:
+                self._raise_untold()
         except RuntimeError as failure:
             raise ServerError.from_engine(str(failure)) from failure
+        return result
+
+    def _raise_untold(self) -> None:
+        """Raise what the engine met while it wrote.
+
+        Of a code that was met once meanwhile, by another query, this insert knows nothing. Where it
+        was met more than once, only the last one's query is known.
+        """
+        for met in _met(self._native):
+            more = met.times - self._met_before.get(met.code, 0)
+            if more and met.own:
+                text = f"Code: {met.code}. DB::Exception: {met.message} ({met.name})"
+                raise ServerError(met.code, text)
+            if more > 1:
+                doubt = f"{met.name} was met meanwhile, maybe by this insert: {met.message}"
+                raise ServerError.of(ExceptionCode.UNKNOWN_STATUS_OF_INSERT, doubt)
 
     def cancel(self) -> None:
         """Give up what has not been finished; does nothing afterwards."""
@@ -217,13 +270,17 @@ class Connection:
 class Engine:
     """The engine on one data directory; it lives until ``close``."""
 
-    def __init__(self, data_directory: Path, memory_bytes_max: int) -> None:
-        """Start the engine; raises DataDirectoryInUse when another process holds the directory."""
+    def __init__(self, data_directory: Path, memory_bytes_max: int, free_bytes_min: int) -> None:
+        """Start the engine; raises DataDirectoryInUse when another process holds the directory.
+
+        What others may write to its disk while an insert or a merge is at work must fit into
+        ``free_bytes_min``.
+        """
         self._path = data_directory.resolve()
         self._path.mkdir(parents=True, exist_ok=True)
         _refuse_if_locked(self._path)
         configuration = self._path / "engine.xml"
-        configuration.write_text(_configuration(memory_bytes_max))
+        configuration.write_text(_configuration(memory_bytes_max, free_bytes_min))
         self._connect = _load_engine()
         # This one keeps the engine alive between the connections of the requests.
         self._anchor = self._open(f"config-file={configuration}&{_CONNECTION_SETTINGS}")
@@ -274,12 +331,15 @@ def _refuse_if_locked(path: Path) -> None:
             raise DataDirectoryInUse(f"Another engine is running on {path}") from failure
 
 
-def _configuration(memory_bytes_max: int) -> str:
+def _configuration(memory_bytes_max: int, free_bytes_min: int) -> str:
     server = {**_SERVER_SETTINGS, "max_server_memory_usage": memory_bytes_max}
     merge_tree = "".join(_elements(_MERGE_TREE_SETTINGS))
+    disk = "".join(_elements({"keep_free_space_bytes": free_bytes_min}))
     return (
         f"<clickhouse>\n{''.join(_elements(server))}"
-        f"<merge_tree>\n{merge_tree}</merge_tree>\n</clickhouse>\n"
+        f"<merge_tree>\n{merge_tree}</merge_tree>\n"
+        "<storage_configuration><disks><default>\n"
+        f"{disk}</default></disks></storage_configuration>\n</clickhouse>\n"
     )
 
 

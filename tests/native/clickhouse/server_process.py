@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import clickhouse_connect
@@ -29,9 +30,19 @@ def free_port() -> int:
 class ServerProcess:
     """One server on a data directory; it can be stopped, killed and started again."""
 
-    def __init__(self, data_directory: Path, password: str = "") -> None:
+    def __init__(
+        self,
+        data_directory: Path,
+        password: str = "",
+        *,
+        options: Sequence[str] = (),
+        inside: Sequence[str] = (),
+    ) -> None:
+        """``inside`` is a command that runs the server's."""
         self.data_directory = data_directory
         self.password = password
+        self.options = options
+        self._inside = inside
         self.port = free_port()
         self.process = self._spawn()
         self._wait_until_up()
@@ -75,7 +86,7 @@ class ServerProcess:
     def command(self) -> list[str]:
         module = ["-m", "infra.native.clickhouse_server"]
         where = ["--data-dir", str(self.data_directory), "--port", str(self.port)]
-        return [sys.executable, *module, *where]
+        return [*self._inside, sys.executable, *module, *where, *self.options]
 
     def _wait_until_up(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
