@@ -1,9 +1,9 @@
 """Stores that have no room left, the way each of them meets a full disk, and room again.
 
 Nobody may mount a small disk without rights. So PostgreSQL may not let its files grow
-(``RLIMIT_FSIZE``), Redis cannot save or is out of memory, and OpenSearch finds its disk over the
-flood stage. The native ClickHouse has no such limit: its engine takes a file that it could not
-write for a written one.
+(``RLIMIT_FSIZE``), Redis cannot save or is out of memory, OpenSearch finds its disk over the flood
+stage, and ClickHouse's tables want more room than there is. A really small disk under ClickHouse is
+in ``tests/native/clickhouse``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import httpx
 from redis.asyncio import Redis
 
 from infra.bootstrap.core import Core
+from infra.clickhouse.client import ClickHouse, database_name
 from infra.native.unprivileged import unprivileged_argv
 from projections.followers import FOLLOWERS
 from tests.support.servers import ServerControl
@@ -32,6 +33,9 @@ _UNLIMITED = -1
 #: OpenSearch looks at its disk every ten seconds, and before that every thirty.
 _WATERMARK_TIMEOUT_S = 60.0
 _DISK = "cluster.routing.allocation.disk"
+
+_MIN_FREE = "min_free_disk_bytes_to_perform_insert"
+_EXA = 10**18
 
 Full = Callable[[Core, ServerControl], AbstractAsyncContextManager[None]]
 
@@ -122,6 +126,24 @@ async def opensearch(core: Core, control: ServerControl) -> AsyncIterator[None]:
             await _settings(server, dict.fromkeys([*names, "cluster.blocks.create_index"]))
 
 
+@contextlib.asynccontextmanager
+async def clickhouse(core: Core, control: ServerControl) -> AsyncIterator[None]:
+    """Let every table of ClickHouse take rows only where any disk is too small."""
+    server = ClickHouse(core.places.clickhouse, database_name(core.settings.namespace))
+    tables = await server.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase()"
+        " AND engine LIKE '%MergeTree'"
+    )
+    try:
+        for table in tables:
+            await server.command(f"ALTER TABLE {table['name']} MODIFY SETTING {_MIN_FREE} = {_EXA}")
+        yield
+    finally:
+        for table in tables:
+            await server.command(f"ALTER TABLE {table['name']} RESET SETTING {_MIN_FREE}")
+        await server.close()
+
+
 async def _watermarks(server: httpx.AsyncClient, marks: tuple[str, str, str]) -> None:
     low, high, flood = marks
     await _settings(
@@ -183,4 +205,5 @@ FULL: dict[str, Full] = {
     "redis that cannot save": redis_disk,
     "redis without memory": redis_memory,
     "opensearch": opensearch,
+    "clickhouse": clickhouse,
 }
