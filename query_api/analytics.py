@@ -17,8 +17,9 @@ from query_api.videos import visible_video
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/analytics", tags=["analytics"])
+router = APIRouter(prefix=f"{API}/analytics", tags=["analytics"], route_class=Route)
 
 _DAYS_DEFAULT = 30
 _DAYS_MAX = 366

@@ -14,8 +14,9 @@ from query_api.reading import Queries
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/commands", tags=["commands"])
+router = APIRouter(prefix=f"{API}/commands", tags=["commands"], route_class=Route)
 
 
 class CommandState(ApiModel):

@@ -20,8 +20,9 @@ from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=API, tags=["comments"])
+router = APIRouter(prefix=API, tags=["comments"], route_class=Route)
 
 _COLUMNS = (
     "c.id, c.user_id, c.video_id, c.parent_comment_id, c.text, c.created_at, c.updated_at, "

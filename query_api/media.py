@@ -14,8 +14,9 @@ from fastapi import APIRouter, Response
 
 from events.errors import NotFound
 from query_api.reading import Queries
+from schemas.http.routing import Route
 
-router = APIRouter(prefix="/media", tags=["media"])
+router = APIRouter(prefix="/media", tags=["media"], route_class=Route)
 
 _PLAYLIST = re.compile(r"^(master|\d{2,4}p)\.m3u8$")
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"

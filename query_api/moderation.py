@@ -15,8 +15,9 @@ from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/moderation", tags=["moderation"])
+router = APIRouter(prefix=f"{API}/moderation", tags=["moderation"], route_class=Route)
 
 _SORTS = {
     "openedAt": Sort("opened_at", "timestamptz"),

@@ -26,8 +26,9 @@ from schemas.http.paging import (
     page_meta,
 )
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=API, tags=["search"])
+router = APIRouter(prefix=API, tags=["search"], route_class=Route)
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 _CREATORS_MAX = 50

@@ -17,8 +17,9 @@ from query_api.reading import Queries, QueryServices, fresh, has_token
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import DEFAULT_LIMIT, MAX_LIMIT
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=API, tags=["trending"])
+router = APIRouter(prefix=API, tags=["trending"], route_class=Route)
 
 _LIFE_MS = 600_000
 #: A list that is younger is answered as it is, unless the caller insists on what was seen.

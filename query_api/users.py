@@ -18,8 +18,9 @@ from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/users", tags=["users"])
+router = APIRouter(prefix=f"{API}/users", tags=["users"], route_class=Route)
 
 _SUBSCRIBED = Sort("s.subscribed_at", "timestamptz")
 

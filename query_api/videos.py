@@ -20,8 +20,9 @@ from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import Page, page_meta, page_of
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=API, tags=["videos"])
+router = APIRouter(prefix=API, tags=["videos"], route_class=Route)
 
 _COLUMNS = (
     "v.id, v.creator_id, v.title, v.description, v.thumbnail_url, v.duration, v.file_size, "

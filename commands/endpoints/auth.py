@@ -18,8 +18,9 @@ from events.users import Role
 from schemas.http.caller import Claims, TokenUse
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/auth", tags=["auth"])
+router = APIRouter(prefix=f"{API}/auth", tags=["auth"], route_class=Route)
 
 _DEVICE_CHARACTERS = 50
 

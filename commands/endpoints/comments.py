@@ -21,8 +21,9 @@ from events.comments import ReportReason
 from events.errors import NotFound
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/comments", tags=["comments"])
+router = APIRouter(prefix=f"{API}/comments", tags=["comments"], route_class=Route)
 
 
 class CommentBody(RequestModel):

@@ -24,8 +24,9 @@ from events.engagement import EngagementKind
 from events.errors import NotFound
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=API, tags=["engagement"])
+router = APIRouter(prefix=API, tags=["engagement"], route_class=Route)
 
 #: How long a session's views of a video count as one; PeerTube takes an hour as well.
 VIEW_WINDOW = timedelta(hours=1)

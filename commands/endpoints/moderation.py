@@ -17,8 +17,9 @@ from events.moderation import ModerationAction, ReviewDecision, SubjectType
 from events.users import Role
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/moderation", tags=["moderation"])
+router = APIRouter(prefix=f"{API}/moderation", tags=["moderation"], route_class=Route)
 
 
 class TextBody(RequestModel):

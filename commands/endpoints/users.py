@@ -15,8 +15,9 @@ from commands.users import UpdateProfile
 from events.errors import NotFound
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/users", tags=["users"])
+router = APIRouter(prefix=f"{API}/users", tags=["users"], route_class=Route)
 
 
 class ProfileBody(RequestModel):

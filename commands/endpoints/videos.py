@@ -17,8 +17,9 @@ from events.errors import TooLarge, Unprocessable
 from events.videos import Visibility
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
+from schemas.http.routing import Route
 
-router = APIRouter(prefix=f"{API}/videos", tags=["videos"])
+router = APIRouter(prefix=f"{API}/videos", tags=["videos"], route_class=Route)
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10)]

@@ -1,0 +1,127 @@
+"""Routes that cost a request little, made like any other of FastAPI's.
+
+FastAPI solves every dependency of a route anew for each request, and most of ours take nothing
+but the request and the answer. Those are called by hand, in one function around the endpoint; so
+FastAPI has only to check what clients send. Where they send no more than a path, as to a watch page
+or with a like, the endpoint is called without FastAPI's round of stacks, bodies, queries and
+cookies, which takes longer than most endpoints. What ``/docs`` says, and what is wrong with a
+request, stays FastAPI's to tell.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import Any, get_args
+
+from fastapi import Request, Response, params
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import Receive, Scope, Send
+
+#: What is called with a request and its answer, and gives an endpoint one of its arguments.
+Look = Callable[[Request, Response], Awaitable[Any]]
+Endpoint = Callable[..., Any]
+
+
+async def _request(request: Request, _response: Response) -> Request:
+    return request
+
+
+async def _response(_request: Request, response: Response) -> Response:
+    return response
+
+
+class Route(APIRoute):
+    """A route whose endpoint gets by hand whatever only looks at the request and the answer."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        *,
+        dependencies: Sequence[params.Depends] | None = None,
+        **options: Any,
+    ) -> None:
+        looks = [(each, _look_of(each)) for each in dependencies or ()]
+        first = [look for _, look in looks if look is not None]
+        rest = [each for each, look in looks if look is None]
+        looking, sent = _looking(endpoint, first)
+        super().__init__(path, looking, dependencies=rest, **options)
+        if not rest and sent.keys() == self.param_convertors.keys():
+            self._sent = {name: TypeAdapter(annotation) for name, annotation in sent.items()}
+            self._shape = TypeAdapter(self.response_model)
+            self._usual_app = self.app
+            self.app = self._app
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            values = {
+                name: kind.validate_python(scope["path_params"][name])
+                for name, kind in self._sent.items()
+            }
+        except ValidationError:
+            # FastAPI knows how to say so.
+            await self._usual_app(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        answer = Response(status_code=self.status_code or 200, media_type="application/json")
+        result = await self.endpoint(request, answer, **values)
+        response = result if isinstance(result, Response) else self._filled(answer, result)
+        await response(scope, receive, send)
+
+    def _filled(self, answer: Response, result: Any) -> Response:
+        shaped = self._shape.validate_python(result, from_attributes=True)
+        answer.body = self._shape.dump_json(shaped, by_alias=True)
+        answer.headers["content-length"] = str(len(answer.body))
+        return answer
+
+
+def _looking(endpoint: Endpoint, first: Sequence[Look]) -> tuple[Endpoint, dict[str, Any]]:
+    """Return the endpoint with the looks done by itself, and the types of what clients send."""
+    signature = inspect.signature(endpoint, eval_str=True)
+    parameters = signature.parameters.values()
+    looks = {p.name: look for p in parameters if (look := _look_at(p.annotation)) is not None}
+
+    @wraps(endpoint)
+    async def looking(request: Request, response: Response, **values: Any) -> Any:
+        for look in first:
+            await look(request, response)
+        for name, look in looks.items():
+            values[name] = await look(request, response)
+        return await endpoint(**values)
+
+    sent = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters if p.name not in looks]
+    given = [_given("request", Request), _given("response", Response)]
+    looking.__signature__ = signature.replace(parameters=[*given, *sent])  # type: ignore[attr-defined]
+    return looking, {p.name: p.annotation for p in sent}
+
+
+def _given(name: str, kind: type) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
+
+
+def _look_at(annotation: Any) -> Look | None:
+    """Return what gives a parameter its value, or None where clients do."""
+    if annotation is Request:
+        return _request
+    if annotation is Response:
+        return _response
+    found = [each for each in get_args(annotation) if isinstance(each, params.Depends)]
+    return _look_of(found[0]) if found else None
+
+
+def _look_of(dependency: params.Depends) -> Look | None:
+    """Return a dependency as a look, or None when it takes more than request and answer."""
+    call = dependency.dependency
+    if call is None or not inspect.iscoroutinefunction(call):
+        return None
+    kinds = [p.annotation for p in inspect.signature(call, eval_str=True).parameters.values()]
+    if kinds == [Request, Response]:
+        return call
+    return _of_request(call) if kinds == [Request] else None
+
+
+def _of_request(call: Callable[[Request], Awaitable[Any]]) -> Look:
+    return lambda request, _response: call(request)
