@@ -263,8 +263,9 @@ class Runner:
         """Decode what any projection reads; the rest is passed over unseen."""
         wanted = [record for record in records if record.stored_name in self._wanted]
         personal = [record for record in wanted if record.stored_name in self._personal]
-        persons = {person for record in personal for person in record.persons()}
-        await patiently(self.name, self._keys.load, persons)
+        if personal:
+            persons = {person for record in personal for person in record.persons()}
+            await patiently(self.name, self._keys.load, persons)
         decoded: list[tuple[LogRecord, Sequence[Recorded]]] = []
         dead = 0
         for record in wanted:
