@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 
+import lz4.frame  # type: ignore[import-untyped]
 import pytest
 from aiokafka.consumer import fetcher
+from aiokafka.record._crecords import default_records
 from aiokafka.record.control_record import ABORT_MARKER, COMMIT_MARKER
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
@@ -122,3 +124,17 @@ def test_other_consumers_get_records_as_ever() -> None:
         (PLACE.topic, 0, b"a"),
         (PLACE.topic, 1, b"b"),
     ]
+
+
+def test_records_tell_what_else_they_hold_when_asked() -> None:
+    (record,) = fetch(batch(0, "a"))
+    assert (record.key, record.timestamp_ms, record.stored_name) == (
+        "key",
+        1_000,
+        b"video.viewed.v1",
+    )
+
+
+def test_batches_are_decompressed_by_the_faster_library() -> None:
+    assert default_records.lz4_decode is lz4.frame.decompress
+    assert [record.value for record in fetch(batch(0, "a" * 100_000))] == [b"a" * 100_000]
