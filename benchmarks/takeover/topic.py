@@ -20,7 +20,7 @@ from commands.router import ROUTER
 from events import clock
 from infra.collector import relieve_collector
 from infra.kafka.appender import Appender
-from infra.kafka.command_log import CommandLogSettings, ConfluentCommandLog
+from infra.kafka.command_log import CommandLogSettings, KafkaCommandLog
 from infra.postgres.database import Pool, migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
 from infra.postgres.write_path import PostgresClaims, PostgresStateStore
@@ -94,7 +94,7 @@ def _result(sizes: tuple[int, ...], found: list[Takeover], rounds: int) -> Resul
     )
 
 
-class _TimedLog(ConfluentCommandLog):
+class _TimedLog(KafkaCommandLog):
     """Notes when partitions were assigned."""
 
     assigned_at: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from commands.processor import CommandProcessor
 from commands.router import ROUTER
 from infra.bootstrap.core import Core
-from infra.kafka.command_log import CommandLogSettings, ConfluentCommandLog
+from infra.kafka.command_log import CommandLogSettings, KafkaCommandLog
 from infra.postgres.key_store import derive_key, service_key
 from infra.postgres.write_path import PostgresClaims, PostgresStateStore
 
@@ -13,7 +13,7 @@ from infra.postgres.write_path import PostgresClaims, PostgresStateStore
 async def command_processor(core: Core) -> CommandProcessor:
     """Return a processor that has joined the group of command workers."""
     claims = PostgresClaims(core.pool, await _claims_key(core))
-    command_log = ConfluentCommandLog(
+    command_log = KafkaCommandLog(
         CommandLogSettings(core.places.kafka, core.settings.worker_slot)
     )
     await command_log.start()

@@ -1,16 +1,16 @@
-"""The log as the command processor sees it, by confluent-kafka transactions.
+"""The log as the command processor sees it: commands by confluent-kafka, appends by transactions.
 
-One transactional producer a worker slot and offsets sent with the consumer's group metadata
-(KIP-447): a zombie is refused, a restarted slot aborts what it left behind. ``flush`` comes
-before the commit, because the commit itself polls for outstanding messages in steps of 100 ms.
+One transactional id a worker slot and offsets sent with the consumer's generation (KIP-447): a
+zombie is refused, a restarted slot aborts what it left behind.
 """
 
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import (
@@ -19,7 +19,6 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
-    Producer,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
@@ -36,7 +35,9 @@ from commands.ports import (
 )
 from events import base
 from events.codec import LogRecord, headers_of
-from schemas.catalogue import DOMAINS, domain_named
+from infra.kafka.transactions import Place, TransactionalWriter
+from infra.kafka.wire import Member
+from schemas.catalogue import DEAD_LETTERS, DOMAINS, REPLIES, domain_named
 
 GROUP = "streamhub-commands"
 #: Commands decided in one transaction at most.
@@ -45,10 +46,14 @@ POLL_TIMEOUT_S = 0.25
 CATCH_UP_RECORDS = 5_000
 _OPERATION_TIMEOUT_S = 30.0
 _SESSION_TIMEOUT_MS = 10_000
-
-
-#: A topic and the number of one of its partitions.
-_Place = tuple[str, int]
+#: What is written to.
+_TOPICS = (
+    *(topic for domain in DOMAINS for topic in (domain.events, domain.outcomes)),
+    REPLIES,
+    DEAD_LETTERS,
+)
+#: How librdkafka begins a consumer's group metadata.
+_MEMBER_MAGIC = b"CGMDv2:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +62,6 @@ class CommandLogSettings:
 
     bootstrap: str
     slot: str
-
-
-@dataclass(slots=True)
-class _Sent:
-    """Records that were handed to the client, and what it has heard of them."""
-
-    offsets: list[int]
-    failures: list[KafkaError] = field(default_factory=list)
-
-    def note(self, index: int) -> Callable[[KafkaError | None, Message], None]:
-        """Return what hears of the delivery of a record."""
-
-        def heard(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                self.failures.append(error)
-            else:
-                self.offsets[index] = message.offset() or 0
-
-        return heard
 
 
 def _consumer_settings(settings: CommandLogSettings) -> dict[str, Any]:
@@ -96,19 +82,6 @@ def _consumer_settings(settings: CommandLogSettings) -> dict[str, Any]:
     }
 
 
-def _producer_settings(settings: CommandLogSettings) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": settings.bootstrap,
-        "transactional.id": f"{GROUP}-{settings.slot}",
-        "client.id": f"{GROUP}-{settings.slot}",
-        "transaction.timeout.ms": _SESSION_TIMEOUT_MS,
-        "linger.ms": 0,
-        "retry.backoff.ms": 2,
-        "compression.type": "lz4",
-        "reconnect.backoff.max.ms": 1_000,
-    }
-
-
 def _catch_up_settings(settings: CommandLogSettings) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.bootstrap,
@@ -122,7 +95,7 @@ def _catch_up_settings(settings: CommandLogSettings) -> dict[str, Any]:
     }
 
 
-def _places(partition: DomainPartition) -> tuple[_Place, _Place]:
+def _places(partition: DomainPartition) -> tuple[Place, Place]:
     """Return where the events and the outcomes of a partition stand."""
     domain = domain_named(partition.domain)
     return (domain.events, partition.partition), (domain.outcomes, partition.partition)
@@ -132,8 +105,8 @@ def _places(partition: DomainPartition) -> tuple[_Place, _Place]:
 class _CatchingUp:
     """What is still to be read of some partitions whose ends are known."""
 
-    ends: Mapping[_Place, int]
-    unread: set[_Place]
+    ends: Mapping[Place, int]
+    unread: set[Place]
 
     def is_done(self, partition: DomainPartition) -> bool:
         return not self.unread & {*_places(partition)}
@@ -154,7 +127,7 @@ class _CatchingUp:
         Raises:
             TransactionLostError: the log cannot be read.
         """
-        came: dict[_Place, list[LogRecord]] = defaultdict(list)
+        came: dict[Place, list[LogRecord]] = defaultdict(list)
         for message in messages:
             place = (message.topic() or "", message.partition() or 0)
             error = message.error()
@@ -172,34 +145,35 @@ class _CatchingUp:
         ]
 
 
-class ConfluentCommandLog:
+class KafkaCommandLog:
     """Implements ``commands.ports.CommandLog``; every blocking call runs in a thread."""
 
     def __init__(self, settings: CommandLogSettings) -> None:
         self._settings = settings
         self._assigned: list[TopicPartition] = []
         self._revoked: list[TopicPartition] = []
-        self._producer = Producer(_producer_settings(settings))
+        self._writer = TransactionalWriter(
+            settings.bootstrap, f"{GROUP}-{settings.slot}", _SESSION_TIMEOUT_MS
+        )
+        #: Where the next record of each assigned partition will stand.
+        self._ends: dict[Place, int] = {}
         self._consumer = Consumer(_consumer_settings(settings))
         self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
 
     async def start(self) -> None:
         """Fence whoever filled this slot before, and join the group; closed where that fails."""
         try:
-            await _in_thread(self._start)
+            await self._writer.start(GROUP, _TOPICS)
+            self._consumer.subscribe(
+                [domain.commands for domain in DOMAINS],
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_revoke,
+            )
         except BaseException:
             # A group's client that is collected without having been closed waits for itself.
             await self.close()
             raise
-
-    def _start(self) -> None:
-        self._producer.init_transactions(_OPERATION_TIMEOUT_S)
-        self._consumer.subscribe(
-            [domain.commands for domain in DOMAINS],
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
-        )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
@@ -210,21 +184,25 @@ class ConfluentCommandLog:
         self._revoked.extend(partitions)
 
     async def poll(self) -> Poll:
-        messages = await _in_thread(self._poll)
+        # Under load commands have come meanwhile, and no thread is needed to wait for the first.
+        messages = self._take(BATCH_RECORDS) or await _in_thread(self._wait)
         assigned, self._assigned = self._assigned, []
         revoked, self._revoked = self._revoked, []
         return Poll(
-            [log_record(message) for message in messages],
+            [log_record(message) for message in messages if _is_record(message)],
             [_domain_partition(p) for p in assigned],
             [_domain_partition(p) for p in revoked],
         )
 
-    def _poll(self) -> list[Message]:
+    def _take(self, limit: int) -> list[Message]:
+        try:
+            return self._consumer.consume(limit, timeout=0)
+        except KafkaException as error:
+            raise TransactionLostError(f"Kafka: {error}") from error
+
+    def _wait(self) -> list[Message]:
         first = self._consumer.poll(POLL_TIMEOUT_S)
-        if first is None:
-            return []
-        waiting = self._consumer.consume(BATCH_RECORDS - 1, timeout=0)
-        return [message for message in (first, *waiting) if _is_record(message)]
+        return [] if first is None else [first, *self._take(BATCH_RECORDS - 1)]
 
     async def open(self, partition: DomainPartition) -> None:
         topic = domain_named(partition.domain).commands
@@ -241,6 +219,7 @@ class ConfluentCommandLog:
             )
         }
         ends = await _in_thread(self._stable_ends, [*positions], [*starts])
+        self._ends.update(ends)
         for place, start in starts.items():
             if start > ends[place]:
                 raise StateAhead(
@@ -268,8 +247,8 @@ class ConfluentCommandLog:
             await _in_thread(consumer.close)
 
     def _stable_ends(
-        self, partitions: Sequence[DomainPartition], places: Sequence[_Place]
-    ) -> dict[_Place, int]:
+        self, partitions: Sequence[DomainPartition], places: Sequence[Place]
+    ) -> dict[Place, int]:
         """Return the ends of topics after the former owners' last transactions have ended.
 
         The group coordinator answers a committed-offset request of a read-committed consumer only
@@ -294,60 +273,39 @@ class ConfluentCommandLog:
         outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
         consumed: Mapping[DomainPartition, int],
     ) -> Mapping[tuple[str, int], int]:
-        written: dict[tuple[str, int], int] = await _in_thread(
-            self._append, events, outcomes, consumed
+        starts, offsets = self._foresee(events)
+        records = [*events, *outcomes(offsets)]
+        ends = await self._writer.write(
+            records,
+            starts,
+            self._member(),
+            [(domain_named(p.domain).commands, p.partition, at) for p, at in consumed.items()],
         )
-        return written
+        # Behind the records of a transaction stands its marker.
+        self._ends.update({place: last + 2 for place, last in ends.items() if place in self._ends})
+        return ends
 
-    def _append(
-        self,
-        events: Sequence[Outgoing],
-        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
-        consumed: Mapping[DomainPartition, int],
-    ) -> dict[tuple[str, int], int]:
-        offsets = [
-            TopicPartition(domain_named(p.domain).commands, p.partition, offset)
-            for p, offset in consumed.items()
-        ]
-        self._producer.begin_transaction()
-        sent = self._send(events)
-        # The events are on their way while the broker takes the offsets.
-        self._producer.send_offsets_to_transaction(
-            offsets, self._consumer.consumer_group_metadata(), _OPERATION_TIMEOUT_S
-        )
-        event_offsets = self._delivered(sent)
-        following = outcomes(event_offsets)
-        following_offsets = self._delivered(self._send(following))
-        self._producer.commit_transaction(_OPERATION_TIMEOUT_S)
-        return {
-            (record.topic, record.partition): offset
-            for record, offset in zip(
-                (*events, *following), (*event_offsets, *following_offsets), strict=True
-            )
-        }
+    def _foresee(self, events: Sequence[Outgoing]) -> tuple[dict[Place, int], list[int]]:
+        """Return where each partition's events begin, and the offset of each: nobody else writes.
 
-    def _send(self, records: Sequence[Outgoing]) -> _Sent:
-        """Hand the records to the client, which sends them in the background."""
-        sent = _Sent([-1] * len(records))
-        for index, record in enumerate(records):
-            self._producer.produce(
-                record.topic,
-                value=record.value,
-                key=record.key,
-                partition=record.partition,
-                headers=list(record.headers),
-                on_delivery=sent.note(index),
-            )
-        return sent
+        If somebody did, a zombie before it was refused, the writer notices.
+        """
+        starts: dict[Place, int] = {}
+        following: dict[Place, int] = {}
+        offsets = []
+        for event in events:
+            place = (event.topic, event.partition)
+            starts.setdefault(place, self._ends[place])
+            offset = following.get(place, starts[place])
+            following[place] = offset + 1
+            offsets.append(offset)
+        return starts, offsets
 
-    def _delivered(self, sent: _Sent) -> list[int]:
-        """Wait for the offsets of records that were sent."""
-        unsent = self._producer.flush(_OPERATION_TIMEOUT_S)
-        if sent.failures or unsent:
-            raise TransactionLostError(f"records were not delivered: {sent.failures or unsent}")
-        return sent.offsets
+    def _member(self) -> Member:
+        return member_of(self._consumer.consumer_group_metadata())
 
     async def close(self) -> None:
+        await self._writer.close()
         await asyncio.to_thread(self._consumer.close)
 
 
@@ -356,6 +314,25 @@ async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.to_thread(call, *arguments)
     except KafkaException as error:
         raise TransactionLostError(f"Kafka: {error}") from error
+
+
+def member_of(metadata: Any) -> Member:
+    """Return the member in a consumer's group metadata, which it hands out as librdkafka keeps it.
+
+    Behind the magic: the generation in the machine's byte order, group and member id, each with a
+    NUL behind it, a byte that is not 0 where there is no instance id, and the instance id.
+
+    Raises:
+        ValueError: another release of librdkafka keeps it otherwise.
+    """
+    data = bytes(metadata)
+    if not data.startswith(_MEMBER_MAGIC):
+        raise ValueError("the group metadata is not as it was in librdkafka 2")
+    at = len(_MEMBER_MAGIC)
+    (generation,) = struct.unpack_from("=i", data, at)
+    group, member_id, rest = data[at + 4 :].split(b"\0", 2)
+    instance = None if rest[:1] != b"\0" else rest[1:].partition(b"\0")[0].decode()
+    return Member(group.decode(), generation, member_id.decode(), instance)
 
 
 def _is_record(message: Message) -> bool:

@@ -76,6 +76,8 @@ def _properties(broker: int, controller: int, data: Path) -> dict[str, str | int
         "default.replication.factor": 1,
         "min.insync.replicas": 1,
         "group.initial.rebalance.delay.ms": 0,
+        # A transaction may follow on the heels of another, whose markers take a millisecond or two.
+        "add.partitions.to.txn.retry.backoff.ms": 2,
         # A broker that was killed may come back once its old session has ended.
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 3000,
