@@ -7,7 +7,8 @@ batches the events come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any, cast
 
 from events.base import Recorded
 from projections.declaration import Append, Change, Increment, Put
@@ -21,22 +22,25 @@ Evolve = Callable[[Recorded], Iterable[Change]]
 def stamped(evolve: Evolve) -> Evolve:
     """Return ``evolve`` with the event's offset in every change.
 
-    Rows are never removed, or what had been seen would be forgotten: a tombstone is put.
+    Rows are never removed, or what had been seen would be forgotten: a tombstone is put. The stamp
+    goes into the change itself: ``evolve`` makes its values anew for each event.
     """
 
     def evolve_and_stamp(recorded: Recorded) -> Iterable[Change]:
-        return [_stamp(change, recorded.offset) for change in evolve(recorded)]
+        changes = list(evolve(recorded))
+        offset = recorded.offset
+        for change in changes:
+            _values(change)[OFFSET] = offset
+        return changes
 
     return evolve_and_stamp
 
 
-def _stamp(change: Change, offset: int) -> Change:
+def _values(change: Change) -> MutableMapping[str, Any]:
     match change:
-        case Increment(table, key, amounts):
-            return Increment(table, key, {**amounts, OFFSET: offset})
-        case Append(table, values):
-            return Append(table, {**values, OFFSET: offset})
-        case Put(table, key, values):
-            return Put(table, key, {**values, OFFSET: offset})
+        case Increment():
+            return cast("MutableMapping[str, Any]", change.amounts)
+        case Append() | Put():
+            return cast("MutableMapping[str, Any]", change.values)
         case _:
             raise TypeError(f"{type(change).__name__} cannot carry an offset")

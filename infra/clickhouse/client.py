@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import (
 )
 
 from events.errors import StreamHubError
+from infra.clickhouse.types import column_type
 from projections.ports import StoreUnavailable
 
 #: Server errors after which the same request can be tried again, by the codes of ClickHouse's
@@ -119,16 +120,20 @@ class ClickHouse:
         self,
         table: str,
         columns: Mapping[str, str],
-        rows: Sequence[Sequence[Any]],
+        values: Sequence[Sequence[Any]],
         settings: Mapping[str, Any],
     ) -> None:
-        """Insert rows of these columns; naming their types spares a question to the server."""
+        """Insert the values of these columns, one sequence a column.
+
+        Naming the columns' types spares a question to the server.
+        """
         async with store_errors():
             await (await self._connected()).insert(
                 table,
-                rows,
+                values,
                 column_names=list(columns),
-                column_type_names=list(columns.values()),
+                column_types=[column_type(kind) for kind in columns.values()],
+                column_oriented=True,
                 settings=dict(settings),
             )
 

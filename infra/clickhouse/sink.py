@@ -30,7 +30,7 @@ from infra.clickhouse.schema import (
     switch_statements,
     zeros_of,
 )
-from projections.declaration import Append, Projection, Store
+from projections.declaration import Append, Change, Projection, Store
 from projections.ports import Move, PositionMoved, Step
 from projections.stamps import OFFSET
 
@@ -106,8 +106,9 @@ class ClickHouseSink:
 
     async def _insert(self, projection: Projection, moves: Moves) -> None:
         """Write one block: all rows of all partitions appear, or none."""
-        rows = [row for source, move in moves for row in _rows(source, move)]
-        await self._client.insert(physical(projection), columns_of(projection), rows, _INSERT)
+        await self._client.insert(
+            physical(projection), columns_of(projection), _values(projection, moves), _INSERT
+        )
 
     async def switch(self, projection: Projection) -> None:
         for statement in switch_statements(projection):
@@ -170,17 +171,26 @@ def _require(projection: Projection, source: TopicPartition, position: int, befo
         raise PositionMoved(f"{projection.name} is at {position} of {source}, not at {before}")
 
 
-def _rows(source: TopicPartition, move: Move) -> list[list[Any]]:
-    """Return the rows of a step, its position last."""
-    columns = columns_of(move.projection)
-    zeros = dict(zip(columns, zeros_of(move.projection), strict=True))
-    blank = {**zeros, "topic": source.topic, "partition": source.partition}
-    rows = []
-    for change in move.changes:
-        if not isinstance(change, Append):
-            raise TypeError(f"{type(change).__name__} is not a new row")
-        values = {**blank, "relation": change.table, **change.values}
-        values["offset"] = values.pop(OFFSET)
-        rows.append(list(values.values()))
-    position = {**blank, "relation": POSITIONS, "reached": move.after}
-    return [*rows, list(position.values())]
+def _values(projection: Projection, moves: Moves) -> list[list[Any]]:
+    """Return the values of each column: of the rows of each move, and of its position behind."""
+    zeros = dict(zip(columns_of(projection), zeros_of(projection), strict=True))
+    columns: dict[str, list[Any]] = {name: [] for name in zeros}
+    for source, move in moves:
+        rows = [_row(change) for change in move.changes]
+        count = len(rows) + 1
+        own: dict[str, list[Any]] = {
+            "relation": [*(change.table for change in move.changes), POSITIONS],  # type: ignore[union-attr]
+            "topic": [source.topic] * count,
+            "partition": [source.partition] * count,
+            "offset": [*(row[OFFSET] for row in rows), 0],
+            "reached": [*([0] * len(rows)), move.after],
+        }
+        for name, zero in zeros.items():
+            columns[name] += own.get(name) or [*(row.get(name, zero) for row in rows), zero]
+    return list(columns.values())
+
+
+def _row(change: Change) -> Mapping[str, Any]:
+    if not isinstance(change, Append):
+        raise TypeError(f"{type(change).__name__} is not a new row")
+    return change.values
