@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,8 +44,8 @@ def _row(table: dict[Key, RowChange], key: Key) -> RowChange:
     return row
 
 
-#: Commands whose last argument is an amount, and how many arguments name what it is added to.
-_SUMMABLE = {"HINCRBY": 3, "HINCRBYFLOAT": 3, "INCRBY": 2}
+#: Commands that add to a counter, and where the amount stands among their arguments.
+_AMOUNT_AT: Mapping[object, int] = {"HINCRBY": 3, "HINCRBYFLOAT": 3, "INCRBY": 2, "ZINCRBY": 2}
 
 
 def fold_commands(changes: Iterable[Change]) -> list[list[str]]:
@@ -55,30 +55,22 @@ def fold_commands(changes: Iterable[Change]) -> list[list[str]]:
     starts anew.
     """
     commands: list[list[Any]] = []
+    #: By what an increment says besides its amount.
     open_sums: dict[tuple[Any, ...], list[Any]] = {}
     for change in changes:
         if not isinstance(change, RedisCommand):
             raise TypeError(f"{type(change).__name__} is not a command of Redis")
-        command = list(change.arguments)
-        named = _sum_of(command)
-        if named is None:
-            open_sums = {k: v for k, v in open_sums.items() if k[1] != command[1]}
-            commands.append(command)
-        elif named in open_sums:
-            _add(open_sums[named], command)
+        arguments = change.arguments
+        at = _AMOUNT_AT.get(arguments[0])
+        if at is None:
+            open_sums = {k: v for k, v in open_sums.items() if k[1] != arguments[1]}
+            commands.append(list(arguments))
+            continue
+        counter = arguments[:at] + arguments[at + 1 :]
+        total = open_sums.get(counter)
+        if total is not None:
+            total[at] += arguments[at]
         else:
-            open_sums[named] = command
-            commands.append(command)
+            open_sums[counter] = total = list(arguments)
+            commands.append(total)
     return [[str(argument) for argument in command] for command in commands]
-
-
-def _sum_of(command: list[Any]) -> tuple[Any, ...] | None:
-    name = command[0]
-    if name == "ZINCRBY":
-        return (name, command[1], command[3])
-    return tuple(command[: _SUMMABLE[name]]) if name in _SUMMABLE else None
-
-
-def _add(total: list[Any], command: list[Any]) -> None:
-    place = 2 if command[0] == "ZINCRBY" else len(command) - 1
-    total[place] += command[place]

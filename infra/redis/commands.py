@@ -23,12 +23,12 @@ def commands_of(changes: Iterable[Change]) -> list[list[str]]:
     for change in changes:
         if not isinstance(change, RedisCommand):
             raise TypeError(f"{type(change).__name__} is not a command of Redis")
-        name, key = change.arguments[:2]
+        name = change.arguments[0]
         if name == _EXPIRY:
-            expiries[key] = change
+            expiries[change.arguments[1]] = change
             continue
-        if name not in _COUNTING and key in expiries:
-            ordered.append(expiries.pop(key))
+        if name not in _COUNTING and change.arguments[1] in expiries:
+            ordered.append(expiries.pop(change.arguments[1]))
         ordered.append(change)
     # Folded apart: what follows on sums ends them, at a cost that grows with their number.
     return [*fold_commands(ordered), *fold_commands(expiries.values())]
