@@ -26,6 +26,8 @@ from events.registry import REGISTRY, EventRegistry
 SOURCE = b"/streamhub"
 #: The header that lists whose keys a body needs, separated by commas.
 PERSONS_HEADER = "persons"
+#: What the headers of every event begin with.
+FIRST_HEADERS = (("content-type", b"application/json"), ("ce_specversion", b"1.0"))
 _ENCRYPTED_MARK = PREFIX.encode()
 _PERSON_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
@@ -55,6 +57,10 @@ class LogRecord:
         """The name of the event's type and its version, as they were stored."""
         return self.headers.get("ce_type")
 
+    def header(self, name: str) -> bytes | None:
+        """Return one header, None where it is missing."""
+        return self.headers.get(name)
+
     def persons(self) -> list[str]:
         """Return whose keys are needed to read the body; what is no id is passed over."""
         listed = self.headers.get(PERSONS_HEADER)
@@ -75,8 +81,7 @@ def event_headers(event: Event, metadata: Metadata) -> Headers:
     """Return the headers of an event's record."""
     stored_name = metadata.stored_name.encode()
     headers = [
-        ("content-type", b"application/json"),
-        ("ce_specversion", b"1.0"),
+        *FIRST_HEADERS,
         ("ce_id", metadata.event_id.encode()),
         ("ce_type", stored_name),
         ("ce_source", SOURCE),
@@ -145,9 +150,7 @@ _ATTRIBUTES: Mapping[str, _Attribute] = {
 }
 
 
-def _attribute(headers: Mapping[str, bytes], field: str) -> Any:
-    attribute = _ATTRIBUTES[field]
-    value = headers.get(attribute.header)
+def _attribute(attribute: _Attribute, value: bytes | None) -> Any:
     if value is None:
         if attribute.is_optional:
             return None
@@ -164,7 +167,12 @@ def decode_metadata(headers: Mapping[str, bytes]) -> Metadata:
     Raises:
         UndecodableRecord: a header is missing or malformed.
     """
-    return Metadata(**{field: _attribute(headers, field) for field in _ATTRIBUTES})
+    return Metadata(
+        **{
+            field: _attribute(attribute, headers.get(attribute.header))
+            for field, attribute in _ATTRIBUTES.items()
+        }
+    )
 
 
 class _LazyRecorded(Recorded):
@@ -211,9 +219,10 @@ class _LazyMetadata(Metadata):
 
     def __getattr__(self, field: str) -> Any:
         """Fill the field in; Python asks only while it is empty."""
-        if field not in _ATTRIBUTES:
+        attribute = _ATTRIBUTES.get(field)
+        if attribute is None:
             raise AttributeError(field)
-        value = _attribute(self._record.headers, field)
+        value = _attribute(attribute, self._record.header(attribute.header))
         setattr(self, field, value)
         return value
 
