@@ -33,6 +33,7 @@ from infra.settings import Settings
 TOPICS: Mapping[str, str] = {
     "live_projection": "benchmarks.live_projection.topic",
     "rebuild": "benchmarks.rebuild.topic",
+    "rebuild_under_load": "benchmarks.rebuild.under_load",
     "commands": "benchmarks.commands.topic",
     "commands_over_load": "benchmarks.commands.over_load",
     "query_api": "benchmarks.query_api.topic",
