@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from commands.endpoints import routes as command_routes
@@ -20,7 +19,7 @@ from infra.console.rendering import ROOT as CONSOLE
 from infra.console.rendering import error_page
 from infra.http import catalogue, health, watch
 from infra.http.errors import failure_response, install_error_handlers
-from infra.http.middleware import RequestMiddleware
+from infra.http.middleware import OriginMiddleware, RequestMiddleware
 from infra.http.rate_limits import RateLimitMiddleware
 from infra.settings import Settings
 from query_api import media
@@ -54,7 +53,7 @@ def create_app(settings: Settings, stopping: Callable[[], bool] = lambda: False)
         RateLimitMiddleware, exempt=settings.rate_limit_exempt, refused=_over_its_limit
     )
     app.add_middleware(
-        CORSMiddleware,
+        OriginMiddleware,
         allow_origins=settings.cors_origins,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "DELETE"],

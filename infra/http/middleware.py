@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events import clock
@@ -18,19 +20,29 @@ from schemas.http.paths import API
 
 log = structlog.get_logger(__name__)
 
-_CORRELATION = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+Header = tuple[bytes, bytes]
+
+_CORRELATION = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+_TRACEPARENT = re.compile(rb"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 _UPLOAD_CONFIRMED = ("POST", f"{API}/videos", "201")
-_SECURITY_HEADERS: Mapping[str, str] = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-}
+#: More than there are routes, methods and statuses together.
+_MEASURES_KEPT = 4_096
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+)
+_VARIES_BY_ORIGIN = (b"vary", b"Origin")
 
 
 class RequestMiddleware:
-    """Outermost of all: nothing leaves without ids, headers and a measurement."""
+    """Outermost of all: nothing leaves without ids, headers and a measurement.
+
+    Headers are read once and written once, as the bytes that they are: Starlette's mappings go
+    through all of them for each one. Further inside, who has headers for the answer leaves them in
+    ``headers_to_add``.
+    """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
         self._app = app
@@ -40,33 +52,33 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
         started = time.perf_counter()
         status = 500
+        headers = dict(reversed(scope["headers"]))
         correlation_id, trace_id = _ids(headers)
-        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        added = [(b"x-correlation-id", correlation_id.encode())]
+        scope.setdefault("state", {}).update(correlation_id=correlation_id, headers_to_add=added)
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id, trace_id=trace_id)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answer = MutableHeaders(scope=message)
-                answer["X-Correlation-Id"] = correlation_id
-                for name, value in _SECURITY_HEADERS.items():
-                    answer.setdefault(name, value)
+                message["headers"] = _completed(message["headers"], added)
             await send(message)
 
         try:
             await self._guarded(scope, headers, receive, send_with_headers)
         finally:
-            self._observe(scope, status, started)
+            _observe(scope, status, started)
             structlog.contextvars.clear_contextvars()
 
-    async def _guarded(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+    async def _guarded(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
         limit = self._max_body_bytes
-        declared = headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > limit:
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
             error = TooLarge(f"A body may have {limit} bytes at most")
             await failure_response(error)(scope, receive, send)
             return
@@ -82,27 +94,59 @@ class RequestMiddleware:
 
         await self._app(scope, limited_receive, send)
 
-    @staticmethod
-    def _observe(scope: Scope, status: int, started: float) -> None:
-        elapsed_ms = (time.perf_counter() - started) * 1000
-        route = getattr(scope.get("route"), "path", "unmatched")
-        labels = (scope["method"], route, str(status))
-        metrics.HTTP_DURATION.labels(*labels).observe(elapsed_ms)
-        metrics.HTTP_REQUESTS.labels(*labels).inc()
-        if labels == _UPLOAD_CONFIRMED:
-            metrics.VIDEO_UPLOADS.inc()
-        log.info(
-            "request",
-            method=scope["method"],
-            route=route,
-            status_code=status,
-            duration_ms=round(elapsed_ms, 2),
-        )
+
+class OriginMiddleware(CORSMiddleware):
+    """CORS as Starlette has it; most requests name no origin and learn that answers vary by it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and all(name != b"origin" for name, _ in scope["headers"]):
+            add_headers(scope, _VARIES_BY_ORIGIN)
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
-def _ids(headers: Headers) -> tuple[str, str]:
+def add_headers(scope: Scope, *headers: Header) -> None:
+    """Have headers, their names in lower case, added to the answer of a request."""
+    scope["state"]["headers_to_add"].extend(headers)
+
+
+def _completed(headers: list[Header], added: list[Header]) -> list[Header]:
+    """Return all headers of an answer; it may have security headers of its own."""
+    own = {name for name, _ in headers}
+    return [*headers, *added, *(header for header in _SECURITY_HEADERS if header[0] not in own)]
+
+
+def _observe(scope: Scope, status: int, started: float) -> None:
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    route = getattr(scope.get("route"), "path", "unmatched")
+    labels = (scope["method"], route, str(status))
+    duration, requests = _measures(*labels)
+    duration.observe(elapsed_ms)
+    requests.inc()
+    if labels == _UPLOAD_CONFIRMED:
+        metrics.VIDEO_UPLOADS.inc()
+    log.info(
+        "request",
+        method=scope["method"],
+        route=route,
+        status_code=status,
+        duration_ms=round(elapsed_ms, 2),
+    )
+
+
+@lru_cache(_MEASURES_KEPT)
+def _measures(method: str, route: str, status: str) -> tuple[Histogram, Counter]:
+    """Return the metrics with these labels; to look them up takes longer than to count."""
+    labels = (method, route, status)
+    return metrics.HTTP_DURATION.labels(*labels), metrics.HTTP_REQUESTS.labels(*labels)
+
+
+def _ids(headers: Mapping[bytes, bytes]) -> tuple[str, str]:
     """Return correlation id and trace id: the caller's own where they are well formed."""
-    trace = _TRACEPARENT.match(headers.get("traceparent", ""))
-    trace_id = trace.group(1) if trace else clock.new_id().replace("-", "")
-    correlation_id = headers.get("x-correlation-id", "")
-    return (correlation_id if _CORRELATION.match(correlation_id) else trace_id), trace_id
+    trace = _TRACEPARENT.match(headers.get(b"traceparent", b""))
+    trace_id = trace.group(1).decode() if trace else clock.new_id().replace("-", "")
+    correlation_id = headers.get(b"x-correlation-id", b"")
+    if _CORRELATION.match(correlation_id):
+        return correlation_id.decode(), trace_id
+    return trace_id, trace_id

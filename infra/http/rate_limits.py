@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from events.errors import RateLimited, StreamHubError, Unavailable
 from infra.http.errors import failure_response
+from infra.http.middleware import Header, add_headers
 from schemas.http.paths import API
 
 log = structlog.get_logger(__name__)
@@ -102,20 +102,12 @@ class RateLimitMiddleware:
             await self._app(scope, receive, send)
             return
         use = await self._use(scope, limit, client)
-        headers = _headers(limit, use)
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                for name, value in headers.items():
-                    answer[name] = value
-            await send(message)
-
+        add_headers(scope, *_headers(limit, use))
         if use is not None and (use.blocked or use.used > limit.requests):
             error = RateLimited("Rate limit exceeded", retry_after_s=max(1, use.reset_s))
-            await self._refused(scope["path"], error)(scope, receive, send_with_headers)
+            await self._refused(scope["path"], error)(scope, receive, send)
             return
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, receive, send)
 
     async def _use(self, scope: Scope, limit: Limit, client: str) -> Use | None:
         """Count the request; a limiter that is away limits nobody."""
@@ -137,10 +129,10 @@ class RateLimitMiddleware:
         return any(address in network for network in self._exempt)
 
 
-def _headers(limit: Limit, use: Use | None) -> dict[str, str]:
-    """Return the fields of the IETF draft "RateLimit header fields for HTTP" (10)."""
-    headers = {"RateLimit-Policy": f'"{limit.name}";q={limit.requests};w={limit.window_s}'}
+def _headers(limit: Limit, use: Use | None) -> Iterator[Header]:
+    """Yield the fields of the IETF draft "RateLimit header fields for HTTP" (10)."""
+    policy = f'"{limit.name}";q={limit.requests};w={limit.window_s}'
+    yield b"ratelimit-policy", policy.encode()
     if use is not None:
         remaining = 0 if use.blocked else max(0, limit.requests - use.used)
-        headers["RateLimit"] = f'"{limit.name}";r={remaining};t={use.reset_s}'
-    return headers
+        yield b"ratelimit", f'"{limit.name}";r={remaining};t={use.reset_s}'.encode()
