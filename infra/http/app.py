@@ -21,6 +21,7 @@ from infra.http import catalogue, health, watch
 from infra.http.errors import failure_response, install_error_handlers
 from infra.http.middleware import OriginMiddleware, RequestMiddleware
 from infra.http.rate_limits import RateLimitMiddleware
+from infra.http.route_index import RouteIndex
 from infra.settings import Settings
 from query_api import media
 from query_api import routes as query_routes
@@ -41,11 +42,13 @@ def create_app(settings: Settings, stopping: Callable[[], bool] = lambda: False)
         summary="Event-sourced video streaming: commands in, projections out.",
         lifespan=_lifespan(settings, console, stopping),
         redoc_url=None,
+        # Metrics and log lines are ours; FastAPI would look for others' at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # Not by ``include_router``: of routers in routers, FastAPI matches every path several times.
-    # Routes are tried one after another: what is asked for most comes first.
-    for router in (*query_routes.ROUTERS, *command_routes.ROUTERS, *_OTHERS):
-        app.router.routes.extend(router.routes)
+    routers = (*query_routes.ROUTERS, *command_routes.ROUTERS, *_OTHERS)
+    routes = [route for router in routers for route in router.routes]
+    app.router.routes.extend([RouteIndex(routes), *routes])
     app.mount(CONSOLE, console)
     install_error_handlers(app)
     # The last one added is the outermost.
