@@ -68,12 +68,14 @@ def serve() -> None:
     import uvicorn
 
     from infra.http.app import create_app
+    from infra.http.one_write import OneWriteProtocol
 
     settings = Settings()
     configure_logs("api", settings.log_level)
     app = create_app(settings, lambda: server.should_exit)
     config = uvicorn.Config(
         app,
+        http=OneWriteProtocol,
         host=settings.host,
         port=settings.port,
         log_config=None,
