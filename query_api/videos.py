@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -32,6 +32,16 @@ _COLUMNS = (
     "v.share_count, u.username, u.avatar_url"
 )
 _FROM = "FROM videos v LEFT JOIN users u ON u.id = v.creator_id"
+_THERE = "WHERE v.id = $1 AND v.status <> 'deleted' AND v.uploaded_at IS NOT NULL"
+_VIDEO = f"SELECT {_COLUMNS} {_FROM} {_THERE}"
+#: With all that its page shows beside it, for one round trip; ``$2`` is who looks, if known.
+_PAGE = (
+    f"SELECT {_COLUMNS}, "  # noqa: S608
+    "ARRAY(SELECT (s.quality, s.resolution, s.bitrate, s.file_size) FROM video_streams s "
+    "WHERE s.video_id = v.id ORDER BY s.bitrate) AS streams, "
+    "EXISTS(SELECT 1 FROM likes l WHERE l.user_id = $2 AND l.video_id = v.id) AS liked "
+    f"{_FROM} {_THERE}"
+)
 _SORTS = {
     "uploadedAt": Sort("v.uploaded_at", "timestamptz"),
     "createdAt": Sort("v.uploaded_at", "timestamptz"),
@@ -92,8 +102,11 @@ class StreamUrl(ApiModel):
     expires_at: datetime
 
 
-def detail(services: Queries, row: Row, caller: Caller) -> VideoDetail:
-    """Return what a caller is shown of a row; reasons of failure are for the owner and admins."""
+def detail(services: Queries, row: Row, caller: Caller, **more: Any) -> VideoDetail:
+    """Return what a caller is shown of a row; reasons of failure are for the owner and admins.
+
+    ``more`` are fields that the row does not hold.
+    """
     thumbnail = row["thumbnail_url"]
     owns = caller.identity == str(row["creator_id"]) or caller.is_admin
     ready = row["status"] == VideoStatus.READY
@@ -129,16 +142,16 @@ def detail(services: Queries, row: Row, caller: Caller) -> VideoDetail:
         stream_url=f"{API}/videos/{row['id']}/stream-url" if ready else None,
         failure=failure,
         blocked=owns and row["blocked_reason"] is not None,
+        **more,
     )
 
 
 async def visible_video(services: Queries, video_id: UUID, caller: Caller) -> Row:
     """Return the row of a video that the caller may see; raises NotFound."""
-    row = await services.rows.fetchrow(
-        f"SELECT {_COLUMNS} {_FROM} WHERE v.id = $1 AND v.status <> 'deleted' "
-        "AND v.uploaded_at IS NOT NULL",
-        video_id,
-    )
+    return _visible(await services.rows.fetchrow(_VIDEO, video_id), caller)
+
+
+def _visible(row: Row | None, caller: Caller) -> Row:
     if row is None:
         raise NotFound("No such video", code="VIDEO_NOT_FOUND")
     owns = caller.identity == str(row["creator_id"]) or caller.is_admin
@@ -188,18 +201,13 @@ async def list_videos(
 @router.get("/videos/{video_id}", dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))])
 async def get_video(video_id: UUID, services: Queries, caller: AnyCaller) -> Envelope[VideoDetail]:
     """Return a video; unlisted ones to whoever has the id, private ones to their owner."""
-    row = await visible_video(services, video_id, caller)
-    video = detail(services, row, caller)
-    streams = await services.rows.fetch(
-        "SELECT quality, resolution, bitrate, file_size FROM video_streams "
-        "WHERE video_id = $1 ORDER BY bitrate",
-        video_id,
+    viewer = caller.claims and caller.claims.user_id
+    row = _visible(await services.rows.fetchrow(_PAGE, video_id, viewer), caller)
+    streams = tuple(
+        Stream(quality=quality, resolution=resolution, bitrate=bitrate, file_size=size)
+        for quality, resolution, bitrate, size in row["streams"]
     )
-    liked = caller.identity is not None and await services.rows.fetchrow(
-        "SELECT 1 FROM likes WHERE user_id = $1 AND video_id = $2", caller.identity, video_id
-    )
-    update = {"streams": tuple(Stream(**dict(s)) for s in streams), "liked": bool(liked)}
-    return Envelope(data=video.model_copy(update=update))
+    return Envelope(data=detail(services, row, caller, streams=streams, liked=row["liked"]))
 
 
 @router.get("/videos/{video_id}/stream-url", dependencies=[Depends(fresh(WATCH_PAGE))])
