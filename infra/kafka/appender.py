@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from events.codec import Headers
 from events.errors import Unavailable
@@ -32,23 +32,32 @@ class LogUnavailable(Unavailable):
 
 
 class Appender:
-    """An idempotent producer that is served by the event loop."""
+    """An idempotent producer that is served by the event loop.
+
+    One that the log has lost track of, as after it was restored from an older copy, never sends
+    again; the next record has another one.
+    """
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "acks": "all",
-                "linger.ms": 0,
-                # That of Java's and of most other clients: a key has one partition, whoever writes.
-                "partitioner": "murmur2_random",
-                "message.timeout.ms": int(GIVE_UP_AFTER_S * 1000),
-                "reconnect.backoff.max.ms": 1000,
-                "log_level": 2,
-            }
-        )
-        self._pump = Pump(lambda: self._producer.poll(0))
+        self._settings: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 0,
+            # That of Java's and of most other clients: a key has one partition, whoever writes.
+            "partitioner": "murmur2_random",
+            "message.timeout.ms": int(GIVE_UP_AFTER_S * 1000),
+            "reconnect.backoff.max.ms": 1000,
+            "log_level": 2,
+        }
+        self._producer = Producer(self._settings)
+        #: Producers that still have to say what they have given up.
+        self._spent: list[Producer] = []
+        self._pump = Pump(self._serve)
+
+    def _serve(self) -> None:
+        for producer in (*self._spent, self._producer):
+            producer.poll(0)
 
     async def append(
         self, topic: str, key: str, value: bytes, headers: Headers, partition: int = _BY_KEY
@@ -65,10 +74,20 @@ class Appender:
 
         try:
             self._producer.produce(topic, value, key.encode(), partition, heard, headers=[*headers])
-        except (BufferError, KafkaException) as error:
+        except BufferError as error:
+            raise _unavailable() from error
+        except KafkaException as error:
+            self._renew(error)
             raise _unavailable() from error
         with self._pump.awaited():
             await acknowledged
+
+    def _renew(self, error: KafkaException) -> None:
+        if error.args[0].code() != KafkaError._FATAL:  # noqa: SLF001
+            return
+        log.warning("producer_lost", reason=str(error))
+        self._spent = [spent for spent in (*self._spent, self._producer) if len(spent)]
+        self._producer = Producer(self._settings)
 
     async def close(self) -> None:
         """Wait for what is under way, then disconnect."""
