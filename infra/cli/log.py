@@ -187,6 +187,24 @@ def log_verify(
         raise typer.Exit(1)
 
 
+@app.command("adopt")
+def log_adopt(json: JsonOption = False) -> None:
+    """Bring what workers note for themselves back to a log that was restored from an older copy.
+
+    Empties the state cache, releases emails and names of accounts that the log does not hold, and
+    has no reader go on beyond its end. Stop all workers first. Read models are built anew by
+    `projections rebuild --fresh`.
+
+    Example: streamhub log adopt --json
+    """
+    from infra.restored_log import adopt_log
+
+    done = run(adopt_log(Settings()))
+    facts = {"claimsReleased": done.claims, "positionsMoved": done.positions}
+    told = f"{done.claims} claims released, {done.positions} positions moved back"
+    print_json(facts) if json else out.print(told)
+
+
 def _domains(names: list[str] | None) -> list[Any]:
     from infra.log_tools.errors import BadSelection
     from schemas.catalogue import DOMAINS

@@ -1,4 +1,4 @@
-"""Taking a store back to an earlier state: from a copy of its files, made while it was stopped."""
+"""Taking a server back to an earlier state: from a copy of its files, made while it was stopped."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.support.servers import ServerControl
 
 #: What of a server's folder is its data; all else is configuration, and its log.
 _DATA = {
+    "kafka": "data",
     "postgres": "data",
     "redis": "appendonly.aof",
     "clickhouse": "data",
