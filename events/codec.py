@@ -26,8 +26,6 @@ from events.registry import REGISTRY, EventRegistry
 SOURCE = b"/streamhub"
 #: The header that lists whose keys a body needs, separated by commas.
 PERSONS_HEADER = "persons"
-#: What the headers of every event begin with.
-FIRST_HEADERS = (("content-type", b"application/json"), ("ce_specversion", b"1.0"))
 _ENCRYPTED_MARK = PREFIX.encode()
 _PERSON_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
@@ -81,7 +79,8 @@ def event_headers(event: Event, metadata: Metadata) -> Headers:
     """Return the headers of an event's record."""
     stored_name = metadata.stored_name.encode()
     headers = [
-        *FIRST_HEADERS,
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
         ("ce_id", metadata.event_id.encode()),
         ("ce_type", stored_name),
         ("ce_source", SOURCE),
