@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 FETCH_WAIT_MS = 500
 #: Partitions share a message, hence a step of a sink, until it spans this many offsets.
-MESSAGE_RECORDS = 5_000
+MESSAGE_RECORDS = 20_000
 #: Bytes, as they are in Kafka, that one fetch brings at most.
 FETCH_BYTES = 16 << 20
 #: From here up a batch is worth its costs, and the next one need not wait for company.
