@@ -166,12 +166,8 @@ def decode_metadata(headers: Mapping[str, bytes]) -> Metadata:
     Raises:
         UndecodableRecord: a header is missing or malformed.
     """
-    return Metadata(
-        **{
-            field: _attribute(attribute, headers.get(attribute.header))
-            for field, attribute in _ATTRIBUTES.items()
-        }
-    )
+    values = {f: _attribute(each, headers.get(each.header)) for f, each in _ATTRIBUTES.items()}
+    return Metadata(**values)
 
 
 class _LazyRecorded(Recorded):
