@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -148,19 +148,20 @@ class CommandLog(Protocol):
     async def open(self, partition: DomainPartition) -> None:
         """Let ``poll`` return the commands of a partition whose state is caught up."""
 
-    async def append(
-        self,
-        events: Sequence[Outgoing],
-        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
-        consumed: Mapping[DomainPartition, int],
-    ) -> Mapping[tuple[str, int], int]:
-        """Append in one transaction: events, what follows from their offsets, commands consumed.
+    def next_offset(self, partition: DomainPartition) -> int:
+        """Return the offset that the next event of an open partition gets: nobody else writes."""
 
-        ``outcomes`` gets the offset of each event; ``consumed`` is the next command's offset of
-        each partition. Returns the last offset written in each (topic, partition).
+    async def append(
+        self, records: Sequence[Outgoing], consumed: Mapping[DomainPartition, int]
+    ) -> Mapping[tuple[str, int], int]:
+        """Append records in one transaction with the fact that commands were consumed.
+
+        ``consumed`` is the next command's offset of each partition. Returns the last offset
+        written in each (topic, partition).
 
         Raises:
-            TransactionLostError: nothing was appended.
+            TransactionLostError: nothing was appended, or nobody knows; events would have got
+                other offsets than was said.
         """
 
     async def close(self) -> None:

@@ -8,9 +8,9 @@ that fails nothing happened, and it starts anew from the log.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -50,7 +50,6 @@ class Decision:
     """A command with what follows from it; ``replayed`` where it had been decided before."""
 
     envelope: CommandEnvelope
-    partition: DomainPartition
     outcome: CommandDecided
     events: list[tuple[Event, Metadata]] = field(default_factory=list)
     replayed: bool = False
@@ -136,31 +135,33 @@ class CommandProcessor:
                 ) from None
 
     async def _decide_batch(self, records: Sequence[LogRecord]) -> None:
-        owned = [r for r in records if domain_partition(r) in self._caches]
+        sorted_out = [(domain_partition(record), record) for record in records]
+        owned = [(p, record) for p, record in sorted_out if p in self._caches]
         envelopes, undecodable = await self._read(owned)
         await self._prefetch(envelopes)
-        working = Working(self._caches)
+        working = Working(self._caches, self._log)
         decisions = [
             await self._decide(envelope, partition, working) for partition, envelope in envelopes
         ]
-        await self._append(decisions, owned, undecodable)
-        working.commit(decisions)
+        consumed = {partition: record.offset + 1 for partition, record in owned}
+        await self._append(decisions, undecodable, consumed)
+        working.commit()
         self.decided += len(decisions)
 
     async def _read(
-        self, records: Sequence[LogRecord]
+        self, records: Sequence[tuple[DomainPartition, LogRecord]]
     ) -> tuple[list[tuple[DomainPartition, CommandEnvelope]], list[Outgoing]]:
         """Return the commands in the records, and a dead letter for what is none."""
-        await self._keys.load({person for record in records for person in record.persons()})
+        await self._keys.load({person for _, record in records for person in record.persons()})
         envelopes, undecodable = [], []
-        for record in records:
+        for partition, record in records:
             try:
                 envelope = read_command(record, self._router.command_types, self._keys)
             except UndecodableRecord as error:
                 log.exception("undecodable_command", topic=record.source.topic)
                 undecodable.append(_dead_letter(record, error))
             else:
-                envelopes.append((domain_partition(record), envelope))
+                envelopes.append((partition, envelope))
         return envelopes, undecodable
 
     async def _prefetch(self, envelopes: Sequence[tuple[DomainPartition, CommandEnvelope]]) -> None:
@@ -179,7 +180,7 @@ class CommandProcessor:
     ) -> Decision:
         first = working.outcome(partition, envelope.command_id)
         if first is not None:
-            return _repeat(envelope, partition, first)
+            return _repeat(envelope, first)
         aggregate = self._router.for_command(envelope.command)
         current = working.state(partition, envelope.command.stream())
         try:
@@ -187,9 +188,11 @@ class CommandProcessor:
             if events:
                 await self._claim(envelope, aggregate)
         except DomainError as refusal:
-            decision = _refused(envelope, partition, current, refusal)
+            position = working.position(partition, 0)
+            decision = _refused(envelope, position, current, refusal)
         else:
-            decision, state = _accepted(envelope, partition, aggregate, current, events)
+            position = working.position(partition, len(events))
+            decision, state = _accepted(envelope, position, aggregate, current, events)
             working.put_state(partition, envelope.command.stream(), state)
         working.put_outcome(partition, decision.outcome)
         return decision
@@ -209,29 +212,13 @@ class CommandProcessor:
     async def _append(
         self,
         decisions: Sequence[Decision],
-        records: Sequence[LogRecord],
         undecodable: Sequence[Outgoing],
+        consumed: Mapping[DomainPartition, int],
     ) -> None:
-        events = [(d, event, meta) for d in decisions for event, meta in d.events]
-        await self._keys.load({person for _, event, _ in events for person in persons(event)})
-        outgoing = [
-            Outgoing(
-                topic=domain_named(d.partition.domain).events,
-                partition=d.partition.partition,
-                key=d.envelope.command.key(),
-                value=encode_body(event, self._keys),
-                headers=event_headers(event, meta),
-            )
-            for d, event, meta in events
-        ]
-
-        def outcomes(offsets: Sequence[int]) -> list[Outgoing]:
-            self._place(decisions, offsets)
-            return [record for d in decisions for record in _outcome_records(d)] + [*undecodable]
-
-        appended = await self._log.append(
-            outgoing, outcomes, {domain_partition(record): record.offset + 1 for record in records}
-        )
+        await self._keys.load({who for d in decisions for e, _ in d.events for who in persons(e)})
+        events = [record for d in decisions for record in self._event_records(d)]
+        outcomes = [record for d in decisions for record in _outcome_records(d)]
+        appended = await self._log.append([*events, *outcomes, *undecodable], consumed)
         for (topic, partition), offset in appended.items():
             kind, _, domain = topic.partition(".")
             cache = self._caches.get(DomainPartition(domain, partition))
@@ -240,31 +227,31 @@ class CommandProcessor:
             elif cache is not None and kind == "outcomes":
                 cache.advance(outcomes_next=offset + 1)
 
-    def _place(self, decisions: Sequence[Decision], offsets: Sequence[int]) -> None:
-        """Fill in where each outcome stands, now that the events have their offsets."""
-        last = {partition: cache.position.last_event for partition, cache in self._caches.items()}
-        placed: dict[str, CommandDecided] = {}
-        remaining = iter(offsets)
-        for decision in decisions:
-            for _ in decision.events:
-                last[decision.partition] = next(remaining)
-            position = Position(
-                domain=decision.partition.domain,
-                partition=decision.partition.partition,
-                offset=last[decision.partition],
+    def _event_records(self, decision: Decision) -> list[Outgoing]:
+        place = decision.outcome.position
+        topic = domain_named(place.domain).events
+        key = decision.envelope.command.key()
+        return [
+            Outgoing(
+                topic,
+                place.partition,
+                key,
+                encode_body(event, self._keys),
+                event_headers(event, metadata),
             )
-            if not decision.replayed:
-                decision.outcome = decision.outcome.model_copy(update={"position": position})
-                placed[decision.outcome.command_id] = decision.outcome
-            elif decision.outcome.command_id in placed:
-                decision.outcome = decision.outcome.model_copy(update={"position": position})
+            for event, metadata in decision.events
+        ]
 
 
 class Working:
     """States and outcomes as they will be once the batch is committed, over those that are."""
 
-    def __init__(self, caches: Mapping[DomainPartition, PartitionCache]) -> None:
+    def __init__(
+        self, caches: Mapping[DomainPartition, PartitionCache], command_log: CommandLog
+    ) -> None:
         self._caches = caches
+        self._log = command_log
+        self._written: Counter[DomainPartition] = Counter()
         self._states: dict[tuple[DomainPartition, str], StreamState] = {}
         self._outcomes: dict[tuple[DomainPartition, str], CommandDecided] = {}
 
@@ -279,16 +266,26 @@ class Working:
             command_id
         )
 
+    def position(self, partition: DomainPartition, events: int) -> Position:
+        """Return where the partition's last event stands once so many more are appended."""
+        self._written[partition] += events
+        written = self._written[partition]
+        last = (
+            self._log.next_offset(partition) + written - 1
+            if written
+            else self._caches[partition].position.last_event
+        )
+        return Position(domain=partition.domain, partition=partition.partition, offset=last)
+
     def put_outcome(self, partition: DomainPartition, outcome: CommandDecided) -> None:
         self._outcomes[partition, outcome.command_id] = outcome
 
-    def commit(self, decisions: Sequence[Decision]) -> None:
+    def commit(self) -> None:
         """Hand everything to the caches after the transaction was committed."""
         for (partition, stream), state in self._states.items():
             self._caches[partition].put_state(stream, state)
-        for decision in decisions:
-            if not decision.replayed:
-                self._caches[decision.partition].put_outcome(decision.outcome)
+        for (partition, _), outcome in self._outcomes.items():
+            self._caches[partition].put_outcome(outcome)
 
 
 def domain_partition(record: LogRecord) -> DomainPartition:
@@ -297,7 +294,7 @@ def domain_partition(record: LogRecord) -> DomainPartition:
 
 
 def _outcome(
-    envelope: CommandEnvelope, partition: DomainPartition, version: int, **parts: Any
+    envelope: CommandEnvelope, position: Position, version: int, **parts: Any
 ) -> CommandDecided:
     return CommandDecided(
         command_id=envelope.command_id,
@@ -305,7 +302,7 @@ def _outcome(
         fingerprint=envelope.fingerprint,
         stream=envelope.command.stream(),
         stream_version=version,
-        position=Position(domain=partition.domain, partition=partition.partition, offset=-1),
+        position=position,
         time=envelope.time,
         actor_id=envelope.actor_id,
         **parts,
@@ -314,24 +311,24 @@ def _outcome(
 
 def _refused(
     envelope: CommandEnvelope,
-    partition: DomainPartition,
+    position: Position,
     current: StreamState,
     refusal: DomainError,
 ) -> Decision:
     outcome = _outcome(
         envelope,
-        partition,
+        position,
         current.version,
         event_count=0,
         answer={},
         refusal=Refusal.of(refusal),
     )
-    return Decision(envelope, partition, outcome)
+    return Decision(envelope, outcome)
 
 
 def _accepted(
     envelope: CommandEnvelope,
-    partition: DomainPartition,
+    position: Position,
     aggregate: Aggregate[Any],
     current: StreamState,
     events: Sequence[Event],
@@ -344,13 +341,13 @@ def _accepted(
         recorded.append((event, _metadata(envelope, event, stream, current.version)))
     outcome = _outcome(
         envelope,
-        partition,
+        position,
         current.version,
         event_count=len(recorded),
         answer=aggregate.answer(envelope.command, current.state),
         refusal=None,
     )
-    return Decision(envelope, partition, outcome, recorded), current
+    return Decision(envelope, outcome, recorded), current
 
 
 def _metadata(envelope: CommandEnvelope, event: Event, stream: str, version: int) -> Metadata:
@@ -369,16 +366,14 @@ def _metadata(envelope: CommandEnvelope, event: Event, stream: str, version: int
     )
 
 
-def _repeat(
-    envelope: CommandEnvelope, partition: DomainPartition, first: CommandDecided
-) -> Decision:
+def _repeat(envelope: CommandEnvelope, first: CommandDecided) -> Decision:
     """The first outcome again, unless the id now comes with another request."""
     if first.fingerprint != envelope.fingerprint:
         refusal = Unprocessable(
             "The idempotency key was used for another request", code="IDEMPOTENCY_KEY_REUSED"
         )
         first = first.model_copy(update={"answer": {}, "refusal": Refusal.of(refusal)})
-    return Decision(replace(envelope), partition, first, replayed=True)
+    return Decision(envelope, first, replayed=True)
 
 
 def _outcome_records(decision: Decision) -> list[Outgoing]:
@@ -387,8 +382,9 @@ def _outcome_records(decision: Decision) -> list[Outgoing]:
     key = decision.envelope.command.key()
     records = []
     if not decision.replayed:
-        topic = domain_named(decision.partition.domain).outcomes
-        records.append(Outgoing(topic, decision.partition.partition, key, body, headers))
+        place = decision.outcome.position
+        topic = domain_named(place.domain).outcomes
+        records.append(Outgoing(topic, place.partition, key, body, headers))
     if decision.envelope.reply_to is not None:
         records.append(Outgoing(REPLIES, decision.envelope.reply_to, key, body, headers))
     return records

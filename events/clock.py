@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 
 import uuid_utils
 
-_NAMESPACE = uuid.UUID("6f0b7c1e-5c38-4b57-9d3a-6d0d8e3f8a51")
+_NAMESPACE = uuid_utils.UUID("6f0b7c1e-5c38-4b57-9d3a-6d0d8e3f8a51")
 
 
 def new_id() -> str:
@@ -17,7 +16,7 @@ def new_id() -> str:
 
 def id_from(*parts: str) -> str:
     """Return the same UUIDv5 for the same parts: how a retry finds its first try."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+    return str(uuid_utils.uuid5(_NAMESPACE, "\x1f".join(parts)))
 
 
 def now() -> datetime:
@@ -27,7 +26,7 @@ def now() -> datetime:
 
 def to_text(moment: datetime) -> str:
     """Return RFC 3339 text in UTC with microseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_text(text: str) -> datetime:

@@ -23,6 +23,7 @@ from events.base import Message
 PREFIX = "pii:1:"
 ERASED_PREFIX = "erased:"
 _NONCE_BYTES = 12
+_NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ def personal_fields(message_type: type[Message]) -> Mapping[str, str]:
 def persons(message: Message) -> frozenset[str]:
     """Return the ids of the persons whose data stands in a message."""
     fields = personal_fields(type(message))
+    if not fields:
+        return _NOBODY
     return frozenset(
         getattr(message, person)
         for name, person in fields.items()

@@ -47,6 +47,8 @@ DOMAINS: tuple[Domain, ...] = (
     Domain("moderation", "id of what is judged", "trust", "Scores of models, reviewers' decisions"),
 )
 
+_BY_NAME = {domain.name: domain for domain in DOMAINS}
+
 #: One partition an API process: the outcomes that its callers wait for.
 REPLIES = "replies"
 #: Records that a projection could not digest, with the reason.
@@ -80,4 +82,4 @@ def domain_named(name: str) -> Domain:
     Raises:
         KeyError: there is none.
     """
-    return {domain.name: domain for domain in DOMAINS}[name]
+    return _BY_NAME[name]

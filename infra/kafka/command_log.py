@@ -155,7 +155,8 @@ class KafkaCommandLog:
         self._writer = TransactionalWriter(
             settings.bootstrap, f"{GROUP}-{settings.slot}", _SESSION_TIMEOUT_MS
         )
-        #: Where the next record of each assigned partition will stand.
+        #: Where the next event and the next outcome of each assigned partition will stand.
+        #: If a zombie wrote something before it was refused, the writer notices.
         self._ends: dict[Place, int] = {}
         self._consumer = Consumer(_consumer_settings(settings))
         self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
@@ -267,39 +268,22 @@ class KafkaCommandLog:
         )
         return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
+    def next_offset(self, partition: DomainPartition) -> int:
+        events, _ = _places(partition)
+        return self._ends[events]
+
     async def append(
-        self,
-        events: Sequence[Outgoing],
-        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
-        consumed: Mapping[DomainPartition, int],
-    ) -> Mapping[tuple[str, int], int]:
-        starts, offsets = self._foresee(events)
-        records = [*events, *outcomes(offsets)]
+        self, records: Sequence[Outgoing], consumed: Mapping[DomainPartition, int]
+    ) -> Mapping[Place, int]:
         ends = await self._writer.write(
             records,
-            starts,
+            self._ends,
             self._member(),
             [(domain_named(p.domain).commands, p.partition, at) for p, at in consumed.items()],
         )
         # Behind the records of a transaction stands its marker.
         self._ends.update({place: last + 2 for place, last in ends.items() if place in self._ends})
         return ends
-
-    def _foresee(self, events: Sequence[Outgoing]) -> tuple[dict[Place, int], list[int]]:
-        """Return where each partition's events begin, and the offset of each: nobody else writes.
-
-        If somebody did, a zombie before it was refused, the writer notices.
-        """
-        starts: dict[Place, int] = {}
-        following: dict[Place, int] = {}
-        offsets = []
-        for event in events:
-            place = (event.topic, event.partition)
-            starts.setdefault(place, self._ends[place])
-            offset = following.get(place, starts[place])
-            following[place] = offset + 1
-            offsets.append(offset)
-        return starts, offsets
 
     def _member(self) -> Member:
         return member_of(self._consumer.consumer_group_metadata())

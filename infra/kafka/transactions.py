@@ -134,7 +134,7 @@ class TransactionalWriter:
         first, *more = _rounds(records, self._producer) or [{}]
         # To the same broker they go over one connection, one right behind the other.
         await asyncio.gather(
-            self._produce(first, dict(starts), ends), self._commit_offsets(member, consumed)
+            self._produce(first, starts, ends), self._commit_offsets(member, consumed)
         )
         for batches in more:
             await self._produce(batches, {}, ends)

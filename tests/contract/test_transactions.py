@@ -55,14 +55,24 @@ class Topics:
         await writer.start(self.name, [self.name])
         return writer
 
-    def consumer(self) -> Consumer:
+    def group_member(self) -> Consumer:
+        """Return a consumer of the group, which has not joined it yet."""
         return Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": self.name,
                 "group.instance.id": "first",
                 "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
+            }
+        )
+
+    def reader(self) -> Consumer:
+        """Return a consumer that takes partitions by itself."""
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": f"{self.name}-reader",
+                "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
             }
@@ -71,7 +81,7 @@ class Topics:
     def visible(self, partition: int) -> list[Message]:
         """Return the committed records of a partition, once no transaction is open on it."""
         end = self._end(partition)
-        consumer = self.consumer()
+        consumer = self.reader()
         consumer.assign([Partition(self.name, partition, 0)])
         found: list[Message] = []
         try:
@@ -104,7 +114,7 @@ def topics(servers: Servers) -> Topics:
 @pytest.fixture
 def group(topics: Topics) -> Iterator[Consumer]:
     """A consumer that its group has taken in."""
-    consumer = topics.consumer()
+    consumer = topics.group_member()
     consumer.subscribe([topics.consumed])
     while member_of(consumer.consumer_group_metadata()).generation < 0:
         consumer.poll(0.1)

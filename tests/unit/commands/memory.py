@@ -152,18 +152,17 @@ class MemoryCommandLog:
     async def open(self, partition: DomainPartition) -> None:
         self._positions[partition] = self._broker.committed[partition]
 
+    def next_offset(self, partition: DomainPartition) -> int:
+        return self._broker.end(f"events.{partition.domain}", partition.partition)
+
     async def append(
-        self,
-        events: Sequence[Outgoing],
-        outcomes: Callable[[Sequence[int]], Sequence[Outgoing]],
-        consumed: Mapping[DomainPartition, int],
+        self, records: Sequence[Outgoing], consumed: Mapping[DomainPartition, int]
     ) -> Mapping[tuple[str, int], int]:
         await asyncio.sleep(0)
         crash = self._broker.crashes.pop(0) if self._broker.crashes else None
         if crash is Crash.ABORTED:
-            self._abort([*events, *outcomes(range(len(events)))])
-        made = [self._broker.append(record) for record in events]
-        made += map(self._broker.append, outcomes([record.offset for record in made]))
+            self._abort(records)
+        made = [self._broker.append(record) for record in records]
         last = {(r.source.topic, r.source.partition): r.offset for r in made}
         for topic, partition in last:
             self._broker.hole(topic, partition)
