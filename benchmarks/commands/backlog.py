@@ -20,12 +20,17 @@ from schemas.catalogue import domain_named
 
 _DOMAIN = domain_named("engagement")
 _TIMEOUT_S = 120.0
+_READERS = ("projections", "processors")
 
 
 async def decided_per_second(settings: Settings, count: int) -> float:
-    """Let ``count`` likes wait while no processor runs, then start it; return its rate."""
+    """Let ``count`` likes wait while no processor runs, then start it; return its rate.
+
+    Nobody applies or reacts to the events meanwhile, as nobody does to those of its opponents.
+    """
     supervisor = SupervisorClient(settings.data_dir)
-    supervisor.stop("commands")
+    for name in ("commands", *_READERS):
+        supervisor.stop(name)
     async with open_core(settings) as core:
         records = [_like(core.keys) for _ in range(count)]
         await asyncio.to_thread(_produce, core.places.kafka, _DOMAIN.commands, records)
@@ -35,6 +40,8 @@ async def decided_per_second(settings: Settings, count: int) -> float:
             return await _rate(ends, count)
         finally:
             await ends.close()
+            for name in _READERS:
+                supervisor.restart(name)
 
 
 def _like(keys: KeyRing) -> tuple[str, bytes, Headers]:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
+import lz4.frame  # type: ignore[import-untyped]
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
@@ -22,6 +23,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
     for_code,
 )
+from aiokafka.record._crecords import default_records
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
@@ -265,3 +267,12 @@ def _batches(records: Sequence[Outgoing], producer: Producer) -> list[tuple[int,
         batches.append((count, bytes(builder.build())))
         begins += count
     return batches
+
+
+def _compressed(data: bytes) -> bytes:
+    """Compress as Kafka wants it (KIP-57); aiokafka tries harder, and takes eight times as long."""
+    compressed: bytes = lz4.frame.compress(data, block_linked=False)
+    return compressed
+
+
+default_records.lz4_encode = _compressed
