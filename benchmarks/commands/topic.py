@@ -19,8 +19,9 @@ from benchmarks.report import Figure, Result, Spread
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
 RATE = 200.0
-#: Servers in Java compile what they do often; before that they take several times as long.
-WARM_UP_S = 40.0
+#: Servers in Java compile what they do often; before that they take several times as long, and
+#: for some minutes the compiler itself takes a third of a core.
+WARM_UP_S = 150.0
 _PEOPLE = 20
 _VIDEOS = 20
 _CONNECTIONS = 64
@@ -31,7 +32,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
     seconds, backlog = (5.0, 5_000) if quick else (20.0, 30_000)
     with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
         async with whole_system(servers, Path(folder), _PEOPLE, _VIDEOS) as system:
-            await _like(system, RATE / 2, WARM_UP_S)
+            await _like(system, RATE, WARM_UP_S)
             loads = [await _round(system, seconds) for _ in range(rounds)]
             decided, bare, peers = [], [], []
             for number in range(rounds):

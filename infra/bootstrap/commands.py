@@ -13,9 +13,7 @@ from infra.postgres.write_path import PostgresClaims, PostgresStateStore
 async def command_processor(core: Core) -> CommandProcessor:
     """Return a processor that has joined the group of command workers."""
     claims = PostgresClaims(core.pool, await _claims_key(core))
-    command_log = KafkaCommandLog(
-        CommandLogSettings(core.places.kafka, core.settings.worker_slot)
-    )
+    command_log = KafkaCommandLog(CommandLogSettings(core.places.kafka, core.settings.worker_slot))
     await command_log.start()
     return CommandProcessor(command_log, PostgresStateStore(core.pool), claims, core.keys, ROUTER)
 
