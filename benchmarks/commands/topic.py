@@ -45,9 +45,9 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             f"Likes and unlikes over HTTP, {RATE:.0f} a second from {_PEOPLE} people on {_VIDEOS} "
             "videos, open loop (latency counts from when a request was due), all projections and "
             "processors running and the load generator on the same cores. Then likes that waited "
-            "while no processor ran, decided while nobody reads the events, beside a bare idempotent "
-            "producer of as many records, and "
-            "beside saves of such likes by pyeventsourcing on the same Postgres, one after another."
+            "while no processor ran, decided while nobody reads the events, beside a bare "
+            "idempotent producer of as many records, and beside saves of such likes by "
+            "pyeventsourcing on the same Postgres, one after another."
         ),
         figures=(
             _figure("Answered, p50", loads, "p50_ms"),
