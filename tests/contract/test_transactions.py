@@ -113,10 +113,14 @@ def topics(servers: Servers) -> Topics:
 
 @pytest.fixture
 def group(topics: Topics) -> Iterator[Consumer]:
-    """A consumer that its group has taken in."""
+    """A consumer that its group has taken in.
+
+    It knows its generation a moment before it has its partitions. Closed in between, it may wait
+    for itself for ever.
+    """
     consumer = topics.group_member()
     consumer.subscribe([topics.consumed])
-    while member_of(consumer.consumer_group_metadata()).generation < 0:
+    while not consumer.assignment():
         consumer.poll(0.1)
     yield consumer
     consumer.close()
