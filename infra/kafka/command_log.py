@@ -158,6 +158,9 @@ class KafkaCommandLog:
         #: Where the next event and the next outcome of each assigned partition will stand.
         #: If a zombie wrote something before it was refused, the writer notices.
         self._ends: dict[Place, int] = {}
+        #: When the latest command was appended, by the log. Events get that time: the clock of this
+        #: machine may be wrong by hours, and Kafka would refuse them for good.
+        self._time_ms = 0
         self._consumer = Consumer(_consumer_settings(settings))
         self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
 
@@ -189,8 +192,10 @@ class KafkaCommandLog:
         messages = self._take(BATCH_RECORDS) or await _in_thread(self._wait)
         assigned, self._assigned = self._assigned, []
         revoked, self._revoked = self._revoked, []
+        records = [log_record(message) for message in messages if _is_record(message)]
+        self._time_ms = max((self._time_ms, *(record.timestamp_ms for record in records)))
         return Poll(
-            [log_record(message) for message in messages if _is_record(message)],
+            records,
             [_domain_partition(p) for p in assigned],
             [_domain_partition(p) for p in revoked],
         )
@@ -280,6 +285,7 @@ class KafkaCommandLog:
             self._ends,
             self._member(),
             [(domain_named(p.domain).commands, p.partition, at) for p, at in consumed.items()],
+            self._time_ms,
         )
         # Behind the records of a transaction stands its marker.
         self._ends.update({place: last + 2 for place, last in ends.items() if place in self._ends})

@@ -9,7 +9,6 @@ not pass starts anew, as the command processor does.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
@@ -113,17 +112,19 @@ class TransactionalWriter:
         starts: Mapping[Place, int],
         member: Member,
         consumed: Sequence[tuple[str, int, int]],
+        time_ms: int,
     ) -> Mapping[Place, int]:
         """Commit records and a group's offsets together; return the last offset of each place.
 
         ``starts`` are the offsets that the first records of some places must get; ``consumed`` are
-        topic, partition and offset.
+        topic, partition and offset; ``time_ms`` is the time of the records, which Kafka refuses
+        where it is an hour ahead of its own.
 
         Raises:
             TransactionLostError: it is unknown whether it was committed, or it was not. A writer
                 that is started anew ends it one way or the other.
         """
-        return await _bounded(self._write(records, starts, member, consumed))
+        return await _bounded(self._write(records, starts, member, consumed, time_ms))
 
     async def _write(
         self,
@@ -131,9 +132,10 @@ class TransactionalWriter:
         starts: Mapping[Place, int],
         member: Member,
         consumed: Sequence[tuple[str, int, int]],
+        time_ms: int,
     ) -> Mapping[Place, int]:
         ends: dict[Place, int] = {}
-        first, *more = _rounds(records, self._producer) or [{}]
+        first, *more = _rounds(records, self._producer, time_ms) or [{}]
         # To the same broker they go over one connection, one right behind the other.
         await asyncio.gather(
             self._produce(first, starts, ends), self._commit_offsets(member, consumed)
@@ -229,7 +231,7 @@ async def _until_passed(send: Callable[[], Awaitable[Collection[int]]]) -> None:
 
 
 def _rounds(
-    records: Sequence[Outgoing], producer: Producer
+    records: Sequence[Outgoing], producer: Producer, time_ms: int
 ) -> list[dict[Place, tuple[int, bytes]]]:
     """Return how many records and which bytes go to each place, one batch a place and round."""
     sorted_out: dict[Place, list[Outgoing]] = defaultdict(list)
@@ -237,18 +239,19 @@ def _rounds(
         sorted_out[record.topic, record.partition].append(record)
     rounds: list[dict[Place, tuple[int, bytes]]] = []
     for place, those in sorted_out.items():
-        for number, batch in enumerate(_batches(those, producer)):
+        for number, batch in enumerate(_batches(those, producer, time_ms)):
             if number == len(rounds):
                 rounds.append({})
             rounds[number][place] = batch
     return rounds
 
 
-def _batches(records: Sequence[Outgoing], producer: Producer) -> list[tuple[int, bytes]]:
+def _batches(
+    records: Sequence[Outgoing], producer: Producer, time_ms: int
+) -> list[tuple[int, bytes]]:
     """Return records of one place as batches; a transaction's sequence numbers begin at 0."""
     batches = []
     begins = 0
-    now_ms = int(time.time() * 1000)
     while begins < len(records):
         builder = DefaultRecordBatchBuilder(
             magic=_MAGIC,
@@ -261,7 +264,9 @@ def _batches(records: Sequence[Outgoing], producer: Producer) -> list[tuple[int,
         )
         count = 0
         for record in records[begins:]:
-            if not builder.append(count, now_ms, record.key.encode(), record.value, record.headers):
+            if not builder.append(
+                count, time_ms, record.key.encode(), record.value, record.headers
+            ):
                 break
             count += 1
         batches.append((count, bytes(builder.build())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from tests.conftest import Servers
 
 _TIMEOUT_S = 30.0
 _TRANSACTION_TIMEOUT_MS = 10_000
+NOW_MS = int(time.time() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,9 @@ async def test_records_and_offsets_are_committed_together(
     topics: Topics, writer: TransactionalWriter, member: Member, group: Consumer
 ) -> None:
     both = [*records(topics, [b"1", b"2"]), *records(topics, [b"3"], partition=1)]
-    ends = await writer.write(both, {topics.places[0]: 0}, member, [(topics.consumed, 1, 7)])
+    ends = await writer.write(
+        both, {topics.places[0]: 0}, member, [(topics.consumed, 1, 7)], NOW_MS
+    )
     assert ends == {topics.places[0]: 1, topics.places[1]: 0}
     seen = await asyncio.to_thread(topics.visible, 0)
     assert [(m.key(), m.value(), m.headers()) for m in seen] == [
@@ -191,6 +195,7 @@ async def test_transactions_follow_on_each_other(
             {place: 2 * number},
             member,
             [(topics.consumed, 0, number)],
+            NOW_MS,
         )
         assert ends == {place: 2 * number}
     seen = await asyncio.to_thread(topics.visible, 0)
@@ -203,7 +208,7 @@ async def test_a_transaction_may_hold_more_than_a_request(
 ) -> None:
     values = [secrets.token_bytes(400_000) for _ in range(7)]
     both = [*records(topics, values), *records(topics, values[:1], partition=1)]
-    ends = await writer.write(both, {}, member, [(topics.consumed, 0, 1)])
+    ends = await writer.write(both, {}, member, [(topics.consumed, 0, 1)], NOW_MS)
     assert ends == {topics.places[0]: 6, topics.places[1]: 0}
     assert [m.value() for m in await asyncio.to_thread(topics.visible, 0)] == values
 
@@ -212,7 +217,7 @@ async def test_a_transaction_may_hold_more_than_a_request(
 async def test_offsets_alone_are_a_transaction(
     topics: Topics, writer: TransactionalWriter, member: Member, group: Consumer
 ) -> None:
-    assert await writer.write([], {}, member, [(topics.consumed, 0, 3)]) == {}
+    assert await writer.write([], {}, member, [(topics.consumed, 0, 3)], NOW_MS) == {}
     (committed,) = await asyncio.to_thread(group.committed, [Partition(topics.consumed, 0)])
     assert committed.offset == 3
 
@@ -223,7 +228,11 @@ async def test_nothing_is_seen_of_records_that_stand_elsewhere(
 ) -> None:
     with pytest.raises(TransactionLostError, match="got offset 0, not 5"):
         await writer.write(
-            records(topics, [b"1"]), {topics.places[0]: 5}, member, [(topics.consumed, 0, 3)]
+            records(topics, [b"1"]),
+            {topics.places[0]: 5},
+            member,
+            [(topics.consumed, 0, 3)],
+            NOW_MS,
         )
     again = await topics.open_writer()
     assert await asyncio.to_thread(topics.visible, 0) == []
@@ -231,7 +240,7 @@ async def test_nothing_is_seen_of_records_that_stand_elsewhere(
     assert committed.offset < 0
     # One offset for the record, one for the marker that ended its transaction.
     await again.write(
-        records(topics, [b"2"]), {topics.places[0]: 2}, member, [(topics.consumed, 0, 3)]
+        records(topics, [b"2"]), {topics.places[0]: 2}, member, [(topics.consumed, 0, 3)], NOW_MS
     )
     await again.close()
     assert [m.value() for m in await asyncio.to_thread(topics.visible, 0)] == [b"2"]
@@ -243,8 +252,8 @@ async def test_a_newer_writer_has_the_older_one_refused(
 ) -> None:
     newer = await topics.open_writer()
     with pytest.raises(TransactionLostError):
-        await writer.write(records(topics, [b"old"]), {}, member, [(topics.consumed, 0, 1)])
-    await newer.write(records(topics, [b"new"]), {}, member, [(topics.consumed, 0, 1)])
+        await writer.write(records(topics, [b"old"]), {}, member, [(topics.consumed, 0, 1)], NOW_MS)
+    await newer.write(records(topics, [b"new"]), {}, member, [(topics.consumed, 0, 1)], NOW_MS)
     await newer.close()
     assert [m.value() for m in await asyncio.to_thread(topics.visible, 0)] == [b"new"]
 
@@ -255,10 +264,20 @@ async def test_a_member_of_an_older_generation_is_refused(
 ) -> None:
     zombie = replace(member, generation=member.generation - 1)
     with pytest.raises(TransactionLostError, match="IllegalGeneration"):
-        await writer.write(records(topics, [b"old"]), {}, zombie, [(topics.consumed, 0, 1)])
+        await writer.write(records(topics, [b"old"]), {}, zombie, [(topics.consumed, 0, 1)], NOW_MS)
     successor = await topics.open_writer()
     await successor.close()
     assert await asyncio.to_thread(topics.visible, 0) == []
+
+
+@pytest.mark.asyncio
+async def test_records_have_the_time_that_they_are_given(
+    topics: Topics, writer: TransactionalWriter, member: Member
+) -> None:
+    before_ms = NOW_MS - 3_600_000
+    await writer.write(records(topics, [b"1"]), {}, member, [(topics.consumed, 0, 1)], before_ms)
+    [seen] = await asyncio.to_thread(topics.visible, 0)
+    assert seen.timestamp()[1] == before_ms
 
 
 @pytest.mark.asyncio
