@@ -146,7 +146,7 @@ class _CatchingUp:
 
 
 class KafkaCommandLog:
-    """Implements ``commands.ports.CommandLog``; every blocking call runs in a thread."""
+    """Implements ``commands.ports.CommandLog``; every call that may block runs in a thread."""
 
     def __init__(self, settings: CommandLogSettings) -> None:
         self._settings = settings
@@ -168,16 +168,19 @@ class KafkaCommandLog:
         """Fence whoever filled this slot before, and join the group; closed where that fails."""
         try:
             await self._writer.start(GROUP, _TOPICS)
-            self._consumer.subscribe(
-                [domain.commands for domain in DOMAINS],
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_revoke,
-            )
+            await _in_thread(self._join)
         except BaseException:
             # A group's client that is collected without having been closed waits for itself.
             await self.close()
             raise
+
+    def _join(self) -> None:
+        self._consumer.subscribe(
+            [domain.commands for domain in DOMAINS],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
@@ -295,8 +298,10 @@ class KafkaCommandLog:
         return member_of(self._consumer.consumer_group_metadata())
 
     async def close(self) -> None:
-        await self._writer.close()
-        await asyncio.to_thread(self._consumer.close)
+        try:
+            await self._writer.close()
+        finally:
+            await asyncio.to_thread(self._consumer.close)
 
 
 async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
