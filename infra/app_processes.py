@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.settings import Settings
 from infra.supervisor.client import SupervisorClient, module_environment
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 GROUP = "app"
 READY_TIMEOUT_S = 240.0
@@ -93,7 +93,7 @@ def _api(settings: Settings, port: int) -> ProcessSpec:
         argv=(sys.executable, "-m", "infra.cli", "serve"),
         log_file=_log_file(settings, "api"),
         env={**_environment(settings), "STREAMHUB_PORT": str(port)},
-        ready_check=ReadyCheck("http", settings.host, port, {"path": "/docs", "expect": ""}),
+        ready_check=Check("http", settings.host, port, {"path": "/docs", "expect": ""}),
         start_timeout_s=READY_TIMEOUT_S,
         stop_timeout_s=20.0,
     )

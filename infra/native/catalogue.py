@@ -13,7 +13,7 @@ from infra.native.postgres import prepare_postgres
 from infra.native.redis import prepare_redis
 from infra.native.s3 import prepare_s3
 from infra.supervisor.client import module_environment
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 CLICKHOUSE_PORT = 8123
 
@@ -29,7 +29,7 @@ def prepare_clickhouse(place: Place) -> PreparedServer:
         log_file=place.log_file,
         env=module_environment(),
         cwd=place.folder,
-        ready_check=ReadyCheck("http", HOST, port, {"path": "/ping", "expect": "Ok."}),
+        ready_check=Check("http", HOST, port, {"path": "/ping", "expect": "Ok."}),
         stop_timeout_s=20.0,
     )
     return PreparedServer(f"http://{HOST}:{port}", spec)

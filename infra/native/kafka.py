@@ -13,7 +13,7 @@ from infra.native.jar_sets import fetch_jars
 from infra.native.java import java_argv, java_environment, java_tool_argv, write_properties
 from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 BROKER_PORT = 9092
 CONTROLLER_PORT = 9093
@@ -44,7 +44,8 @@ def prepare_kafka(place: Place) -> PreparedServer:
         log_file=place.log_file,
         env=environment,
         cwd=place.folder,
-        ready_check=ReadyCheck("kafka", HOST, broker),
+        ready_check=Check("kafka", HOST, broker),
+        alive_check=Check("kafka_groups", HOST, broker, {"partitions": str(INTERNAL_PARTITIONS)}),
         stop_signal=signal.SIGTERM,
         stop_timeout_s=20.0,
     )
@@ -78,9 +79,10 @@ def _properties(broker: int, controller: int, data: Path) -> dict[str, str | int
         "group.initial.rebalance.delay.ms": 0,
         # A transaction may follow on the heels of another, whose markers take a millisecond or two.
         "add.partitions.to.txn.retry.backoff.ms": 2,
-        # A broker that was killed may come back once its old session has ended.
+        # A broker that was killed may come back once its old session has ended. A shorter one ends
+        # on a busy machine as well, and costs every partition its leader for a moment.
         "broker.heartbeat.interval.ms": 500,
-        "broker.session.timeout.ms": 3000,
+        "broker.session.timeout.ms": 6000,
         # Threads and buffers for a machine of few cores; the cleaner's default alone is 128 MiB.
         "num.network.threads": 2,
         "num.io.threads": 4,

@@ -9,7 +9,7 @@ from infra.native.jar_sets import fetch_jars
 from infra.native.java import SIMPLE_COMPILER, java_argv, java_environment
 from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 HTTP_PORT = 9200
 TRANSPORT_PORT = 9300
@@ -48,7 +48,7 @@ def prepare_opensearch(place: Place) -> PreparedServer:
         log_file=place.log_file,
         env=java_environment(class_path),
         cwd=place.folder,
-        ready_check=ReadyCheck("http", HOST, http, check),
+        ready_check=Check("http", HOST, http, check),
         stop_timeout_s=20.0,
     )
     return PreparedServer(f"http://{HOST}:{http}", spec, explain=lambda: _explain(spec))

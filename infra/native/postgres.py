@@ -12,7 +12,7 @@ from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
 from infra.native.unprivileged import unprivileged_argv, unprivileged_owner
 from infra.supervisor.client import module_environment
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 PORT = 5432
 NAME = "streamhub"
@@ -52,7 +52,7 @@ def prepare_postgres(place: Place) -> PreparedServer:
         log_file=place.log_file,
         env=module_environment(),
         cwd=place.folder,
-        ready_check=ReadyCheck("postgres", HOST, port, {"user": NAME, "database": NAME}),
+        ready_check=Check("postgres", HOST, port, {"user": NAME, "database": NAME}),
         # The fast shutdown: sessions are ended, everything is written.
         stop_signal=signal.SIGINT,
         stop_timeout_s=30.0,

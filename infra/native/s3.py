@@ -9,7 +9,7 @@ from infra.native.jar_sets import fetch_jars
 from infra.native.java import SIMPLE_COMPILER, java_argv, java_environment, write_properties
 from infra.native.place import Place, PreparedServer
 from infra.native.ports import HOST
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 
 PORT = 9000
 BUCKET = "streamhub"
@@ -58,7 +58,7 @@ def prepare_s3(place: Place) -> PreparedServer:
         log_file=place.log_file,
         env=java_environment(class_path),
         cwd=place.folder,
-        ready_check=ReadyCheck(
+        ready_check=Check(
             "s3", HOST, port, {"bucket": BUCKET, "access_key": access, "secret_key": secret}
         ),
     )

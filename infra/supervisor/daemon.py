@@ -28,12 +28,14 @@ from typing import Any
 from infra.supervisor.checks import run_check
 from infra.supervisor.logs import cap_log
 from infra.supervisor.paths import SupervisorPaths
-from infra.supervisor.process import AT_REST, State, SupervisedProcess
-from infra.supervisor.spec import ProcessSpec
+from infra.supervisor.process import AT_REST, SERVING, State, SupervisedProcess
+from infra.supervisor.spec import Check, ProcessSpec
 
 logger = logging.getLogger("supervisor")
 
 CHECK_INTERVAL_S = 0.1
+# How often it is asked in the time after which it would count as dead.
+ALIVE_CHECKS = 6
 ADOPTED_POLL_S = 0.5
 LOG_CAP_INTERVAL_S = 30.0
 REQUEST_TIMEOUT_S = 2.0
@@ -47,6 +49,7 @@ class Supervisor:
         self._paths = paths
         self._processes: dict[str, SupervisedProcess] = {}
         self._ready: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+        self._dead: queue.SimpleQueue[tuple[str, int, str]] = queue.SimpleQueue()
         self._checked: dict[str, int] = {}
         self._leaving = False
         self._logs_capped_at = -LOG_CAP_INTERVAL_S
@@ -129,6 +132,7 @@ class Supervisor:
     def _tick(self) -> None:
         now = time.monotonic()
         self._take_ready(now)
+        self._take_dead()
         # One change can be what another process waits for, so go round until all is quiet.
         while self._advance_all(now):
             self._save()
@@ -149,7 +153,7 @@ class Supervisor:
             if process.advance(now, may_start=self._may_start(process)):
                 changed = True
                 logger.info("%s: %s -> %s %s", name, before, process.state, process.detail)
-            self._watch_readiness(name, process)
+            self._watch(name, process)
         return changed
 
     def _may_start(self, process: SupervisedProcess) -> bool:
@@ -158,14 +162,17 @@ class Supervisor:
             for name in process.spec.depends_on
         )
 
-    def _watch_readiness(self, name: str, process: SupervisedProcess) -> None:
-        """Ask a starting process from a thread, one for each start."""
-        if process.state is not State.STARTING or self._checked.get(name) == process.generation:
+    def _watch(self, name: str, process: SupervisedProcess) -> None:
+        """Ask a process from a thread, one for each start, whether it serves."""
+        if process.state not in SERVING or self._checked.get(name) == process.generation:
             return
         self._checked[name] = process.generation
-        threading.Thread(
-            target=self._ask_until_ready, args=(process, process.generation), daemon=True
-        ).start()
+        threading.Thread(target=self._ask, args=(process, process.generation), daemon=True).start()
+
+    def _ask(self, process: SupervisedProcess, generation: int) -> None:
+        self._ask_until_ready(process, generation)
+        if process.spec.alive_check is not None:
+            self._ask_until_dead(process, process.spec.alive_check, generation)
 
     def _ask_until_ready(self, process: SupervisedProcess, generation: int) -> None:
         check = process.spec.ready_check
@@ -181,6 +188,21 @@ class Supervisor:
                 self._wake()
                 return
 
+    def _ask_until_dead(self, process: SupervisedProcess, check: Check, generation: int) -> None:
+        answered_at = time.monotonic()
+        while process.state in SERVING and process.generation == generation:
+            time.sleep(process.spec.alive_timeout_s / ALIVE_CHECKS)
+            asked_at = time.monotonic()
+            try:
+                run_check(check)
+            except OSError as error:
+                if asked_at - answered_at >= process.spec.alive_timeout_s:
+                    self._dead.put((process.spec.name, generation, str(error)))
+                    self._wake()
+                    return
+            else:
+                answered_at = time.monotonic()
+
     def _take_ready(self, now: float) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
@@ -189,6 +211,14 @@ class Supervisor:
                     self._processes[name].mark_ready(generation, now)
                     logger.info("%s: ready", name)
                 self._save()
+
+    def _take_dead(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                name, generation, reason = self._dead.get_nowait()
+                if name in self._processes:
+                    self._processes[name].kill_dead(generation, reason)
+                    logger.warning("%s: does not serve: %s", name, reason)
 
     def _stop_next(self, now: float) -> None:
         """Stop what no living process depends on and no later group still uses."""

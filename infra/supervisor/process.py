@@ -47,7 +47,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-ALIVE = frozenset({State.STARTING, State.READY, State.STOPPING})
+SERVING = frozenset({State.STARTING, State.READY})
+ALIVE = SERVING | {State.STOPPING}
 AT_REST = frozenset({State.STOPPED, State.EXITED, State.FAILED})
 
 
@@ -147,6 +148,12 @@ class SupervisedProcess:
             self.state, self.ready_at, self.detail = State.READY, time.time(), ""
             self._ready_since = now
             self._ever_ready = True
+
+    def kill_dead(self, generation: int, reason: str) -> None:
+        """End the given start, which runs but does not serve; ``advance`` starts it again."""
+        if self.state is State.READY and generation == self.generation:
+            self._killed_because = f"killed: {reason} for {self.spec.alive_timeout_s:g} s"
+            self._signal_group(signal.SIGKILL)
 
     def replace(self, group: str, spec: ProcessSpec, now: float) -> None:
         """Run this spec from now on; an unchanged one that runs is left alone."""

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class ReadyCheck:
+class Check:
     """How to ask a process, from outside, whether it serves.
 
     ``kind`` names a function of ``infra.supervisor.checks``; ``options`` are its arguments.
@@ -29,7 +29,8 @@ class ProcessSpec:
     ``env`` is laid over the supervisor's own environment. Without a ``ready_check`` a process is
     ready once it has been started. Its standard output and error go to ``log_file``. A process
     waits until everything in ``depends_on`` (names of any group) is ready, and is stopped before
-    it. ``restart=False`` is for a process that is meant to end.
+    it. A process whose ``alive_check`` fails for ``alive_timeout_s`` without a break is killed and
+    started again. ``restart=False`` is for a process that is meant to end.
     """
 
     name: str
@@ -37,7 +38,9 @@ class ProcessSpec:
     log_file: Path
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
-    ready_check: ReadyCheck | None = None
+    ready_check: Check | None = None
+    alive_check: Check | None = None
+    alive_timeout_s: float = 30.0
     stop_signal: int = signal.SIGTERM
     stop_timeout_s: float = 10.0
     start_timeout_s: float = 240.0
@@ -59,8 +62,9 @@ class ProcessSpec:
         Raises ``KeyError`` or ``TypeError`` when a field is missing or unknown.
         """
         fields = dict(data)
-        check = fields["ready_check"]
-        fields["ready_check"] = None if check is None else ReadyCheck(**check)
+        for kind in ("ready_check", "alive_check"):
+            check = fields[kind]
+            fields[kind] = None if check is None else Check(**check)
         fields["cwd"] = None if fields["cwd"] is None else Path(fields["cwd"])
         fields["log_file"] = Path(fields["log_file"])
         fields["argv"] = tuple(fields["argv"])

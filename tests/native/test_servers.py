@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import socket
+import struct
+import threading
 from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import minio
-from confluent_kafka import Producer
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from infra.native.kafka import INTERNAL_PARTITIONS
+from infra.supervisor.checks import groups_of_partitions, run_check
+from infra.supervisor.spec import Check
 from tests.native.probes import CLIP, create_topic, read_topic
 from tests.native.running import Running
+from tests.native.waiting import eventually
+
+NOT_COORDINATOR = 16
 
 
 def test_postgres_is_durable_sorted_by_bytes_and_has_vectors(running: Running) -> None:
@@ -58,6 +69,62 @@ def test_kafka_commits_transactions(running: Running) -> None:
     producer.flush(10)
     producer.abort_transaction(10)
     assert read_topic(running.urls["kafka"], "events.transactions", 1) == [b"kept"]
+
+
+def test_every_partition_of_kafkas_groups_is_asked_for_its_coordinator(running: Running) -> None:
+    host, _, port = running.urls["kafka"].partition(":")
+    check = Check("kafka_groups", host, int(port), {"partitions": str(INTERNAL_PARTITIONS)})
+    eventually(lambda: serves(check), 10.0)
+    create_topic(running.urls["kafka"], "events.groups")
+    for partition, group in enumerate(groups_of_partitions(INTERNAL_PARTITIONS)):
+        commit_as(running.urls["kafka"], group)
+        keys = read_offsets_topic(running.urls["kafka"], partition)
+        assert any(group.encode() in key for key in keys), group
+
+
+def serves(check: Check) -> bool:
+    with contextlib.suppress(ConnectionError):
+        run_check(check)
+        return True
+    return False
+
+
+def commit_as(bootstrap: str, group: str) -> None:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        consumer.commit(offsets=[TopicPartition("events.groups", 0, 1)], asynchronous=False)
+    finally:
+        consumer.close()
+
+
+def read_offsets_topic(bootstrap: str, partition: int) -> list[bytes]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "probe-offsets"})
+    try:
+        place = TopicPartition("__consumer_offsets", partition, OFFSET_BEGINNING)
+        _, end = consumer.get_watermark_offsets(place, timeout=10.0)
+        consumer.assign([place])
+        return [message.key() or b"" for message in consumer.consume(end, timeout=10.0)]
+    finally:
+        consumer.close()
+
+
+def test_a_group_without_coordinator_is_named() -> None:
+    answers = {10: struct.pack(">hih", 0, 1, 0), 15: struct.pack(">ih", 1, NOT_COORDINATOR)}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        threading.Thread(target=answer_as_kafka, args=(server, answers), daemon=True).start()
+        with pytest.raises(ConnectionError, match="partition 0 have no coordinator"):
+            run_check(Check("kafka_groups", "127.0.0.1", port, {"partitions": "2"}))
+
+
+def answer_as_kafka(server: socket.socket, answers: dict[int, bytes]) -> None:
+    """Answer each kind of request on one connection by the given bytes."""
+    connection, _ = server.accept()
+    with connection, connection.makefile("rwb", buffering=0) as stream:
+        while size := stream.read(4):
+            request = stream.read(int.from_bytes(size)) or b""
+            answer = request[4:8] + answers[int.from_bytes(request[:2])]
+            stream.write(struct.pack(">i", len(answer)) + answer)
 
 
 def test_s3_serves_ranges_and_large_uploads_in_parts(s3: minio.Minio) -> None:

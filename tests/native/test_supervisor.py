@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from infra.supervisor.client import (
 )
 from infra.supervisor.logs import cap_log, older_log
 from infra.supervisor.paths import SupervisorPaths
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 from tests.native.waiting import eventually
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
@@ -87,8 +88,10 @@ def is_gone(pid: int) -> bool:
 
 
 def test_specs_survive_their_journey_as_json(tmp_path: Path) -> None:
-    check = ReadyCheck("http", "127.0.0.1", 1, {"path": "/ping"})
-    spec = spec_of(tmp_path, "a", ready_check=check, cwd=tmp_path, depends_on=("b",))
+    check = Check("http", "127.0.0.1", 1, {"path": "/ping"})
+    spec = spec_of(
+        tmp_path, "a", ready_check=check, alive_check=check, cwd=tmp_path, depends_on=("b",)
+    )
     assert ProcessSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
@@ -143,10 +146,26 @@ def test_a_program_that_does_not_exist_fails_and_says_so(
 def test_a_process_that_is_never_ready_in_its_time_is_ended(
     client: SupervisorClient, tmp_path: Path
 ) -> None:
-    check = ReadyCheck("tcp", "127.0.0.1", 1)
+    check = Check("tcp", "127.0.0.1", 1)
     client.add("servers", [spec_of(tmp_path, "a", ready_check=check, start_timeout_s=0.3)])
     with pytest.raises(ProcessStartError, match="not ready within"):
         client.wait_ready(["a"], 20.0, lambda _: None)
+
+
+def test_a_process_that_runs_but_no_longer_serves_is_started_again(
+    client: SupervisorClient, tmp_path: Path
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        check = Check("tcp", "127.0.0.1", listener.getsockname()[1])
+        spec = spec_of(tmp_path, "a", alive_check=check, alive_timeout_s=1.0)
+        first = start(client, spec)
+        time.sleep(2.0)
+        assert pid_of(client, "a") == first
+    eventually(lambda: status_of(client, "a").restarts == 1, 10.0)
+    assert is_gone(first)
+    assert "Connection refused for 1 s" in status_of(client, "a").last_exit
 
 
 def test_back_off_grows(client: SupervisorClient, tmp_path: Path) -> None:
@@ -177,7 +196,7 @@ def test_adding_again_leaves_the_same_and_restarts_the_changed(
 def test_dependents_start_later_and_stop_earlier(client: SupervisorClient, tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        check = ReadyCheck("tcp", "127.0.0.1", listener.getsockname()[1])
+        check = Check("tcp", "127.0.0.1", listener.getsockname()[1])
         base = spec_of(tmp_path, "base", ready_check=check)
         client.add("servers", [base])
         client.add("app", [spec_of(tmp_path, "worker", depends_on=("base",))])

@@ -22,7 +22,7 @@ from infra.native.ports import PortBook
 from infra.settings import Settings
 from infra.supervisor.client import SupervisorClient, module_environment
 from infra.supervisor.logs import tail
-from infra.supervisor.spec import ProcessSpec, ReadyCheck
+from infra.supervisor.spec import Check, ProcessSpec
 from tests.support.waiting import eventually
 from tests.unit.moderation.onnx_models import write_colour_classifier
 
@@ -94,7 +94,7 @@ class StreamHub:
         ready = None
         if name == API:
             port = self.settings.port
-            ready = ReadyCheck("http", HOST, port, {"path": "/docs", "expect": ""})
+            ready = Check("http", HOST, port, {"path": "/docs", "expect": ""})
         return ProcessSpec(
             name=name,
             argv=(sys.executable, "-m", "infra.cli", *PROCESSES[name]),
