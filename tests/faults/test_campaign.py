@@ -13,9 +13,11 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
+from infra.bootstrap.core import Core
 from tests.conftest import Servers
 from tests.faults.rounds import under_load
 from tests.support.api import Api
+from tests.support.full_disks import FULL
 from tests.support.operators import called, operate
 from tests.support.servers import ServerControl
 from tests.support.streamhub import COMMANDS, PROCESSES, PROJECTIONS, StreamHub
@@ -43,17 +45,21 @@ async def test_a_campaign_of_faults_ends_clean(
     seed = FIRST_SEED
     while seed == FIRST_SEED or time.monotonic() < ends:
         choice = random.Random(seed)
-        name, fault = _fault(choice, streamhub, ServerControl(servers))
+        name, fault = _fault(choice, streamhub, ServerControl(servers), backstage.core)
         print(f"round {seed}: {name}", flush=True)  # noqa: T201 - the campaign's own report
         await under_load(streamhub, api, backstage, seed, fault)
         seed += 1
 
 
 def _fault(
-    choice: random.Random, streamhub: StreamHub, control: ServerControl
+    choice: random.Random, streamhub: StreamHub, control: ServerControl, core: Core
 ) -> tuple[str, Fault]:
     """Return a fault and what it is called."""
-    kinds = {**_of_processes(choice, streamhub), **_of_servers(choice, control)}
+    kinds = {
+        **_of_processes(choice, streamhub),
+        **_of_servers(choice, control),
+        **_of_disks(choice, control, core),
+    }
     moment = choice.uniform(0.05, 0.8)
     name = choice.choice(list(kinds))
 
@@ -91,7 +97,13 @@ def _of_processes(choice: random.Random, streamhub: StreamHub) -> Kinds:
         assert ended.code == 0, ended.complaint
         assert (await operate(streamhub, "projections", "prune", "all")).code == 0
 
+    async def share_partitions() -> None:
+        async with called(streamhub, "worker", PROJECTIONS) as guest:
+            asyncio.get_running_loop().call_later(slow_s, guest.terminate)
+            await guest.communicate()
+
     return {
+        f"a second reader for {slow_s:.0f} s": share_partitions,
         f"kill -9 {process}": kill_process,
         f"{process} stands still for {frozen_s:.0f} s": freeze_process,
         f"{process} is slow for {slow_s:.0f} s": slow_process,
@@ -126,3 +138,14 @@ def _of_servers(choice: random.Random, control: ServerControl) -> Kinds:
         f"{server} is away for {away_s:.0f} s": stop_server,
         f"{server} stands still for {frozen_s:.0f} s": freeze_server,
     }
+
+
+def _of_disks(choice: random.Random, control: ServerControl, core: Core) -> Kinds:
+    store = choice.choice(list(FULL))
+    full_s = choice.uniform(*_AWAY_S)
+
+    async def fill_store() -> None:
+        async with FULL[store](core, control):
+            await asyncio.sleep(full_s)
+
+    return {f"{store} full for {full_s:.0f} s": fill_store}
