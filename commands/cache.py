@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -173,7 +172,14 @@ def _events_of(record: LogRecord, keys: KeyRing) -> list[tuple[Event, Metadata]]
     try:
         metadata = decode_metadata(record.headers)
     except UndecodableRecord as error:
-        log.warning("no_event", **asdict(record.source), offset=record.offset, reason=error.message)
+        topic, partition = record.source
+        log.warning(
+            "no_event",
+            topic=topic,
+            partition=partition,
+            offset=record.offset,
+            reason=error.message,
+        )
         return []
     return [(event, metadata) for event in decode_events(record, keys)]
 

@@ -170,7 +170,7 @@ def decide(
     state: Comment,
 ) -> Sequence[Event]:
     if isinstance(command, PostComment):
-        return [] if state.author_id else [CommentPosted(**dict(command))]
+        return [] if state.author_id else [CommentPosted(**vars(command))]
     if state.author_id is None:
         raise NotFound("No such comment", code="COMMENT_NOT_FOUND")
     if state.deleted:
@@ -181,9 +181,9 @@ def decide(
         case DeleteComment():
             return _delete(command, state)
         case HideComment():
-            return [] if state.hidden else [CommentHidden(**dict(command))]
+            return [] if state.hidden else [CommentHidden(**vars(command))]
         case RestoreComment():
-            return [CommentRestored(**dict(command))] if state.hidden else []
+            return [CommentRestored(**vars(command))] if state.hidden else []
         case _:
             assert_never(command)
 
@@ -226,15 +226,15 @@ def decide_like(command: LikeComment | UnlikeComment, state: CommentLike) -> Seq
     if state.liked == wanted:
         return []
     fact = CommentLiked if wanted else CommentUnliked
-    return [fact(**dict(command))]
+    return [fact(**vars(command))]
 
 
 def decide_report(command: ReportComment | EraseReport, state: CommentReport) -> Sequence[Event]:
     """One person's second report of the same comment adds nothing."""
     if isinstance(command, EraseReport):
         there = state.reported and not state.erased
-        return [ReportErased(**dict(command))] if there else []
-    return [] if state.reported else [CommentReported(**dict(command))]
+        return [ReportErased(**vars(command))] if there else []
+    return [] if state.reported else [CommentReported(**vars(command))]
 
 
 def answer(command: CommentCommand, state: Comment) -> dict[str, Any]:

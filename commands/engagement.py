@@ -93,12 +93,15 @@ class Like(State):
     liked: bool = False
 
 
+_LIKED, _NOT_LIKED = Like(liked=True), Like()
+
+
 class Tally(State):
     """A stream of facts has no state; its version counts them."""
 
 
 def evolve_like(state: Like, event: VideoLiked | VideoUnliked) -> Like:  # noqa: ARG001
-    return Like(liked=isinstance(event, VideoLiked))
+    return _LIKED if isinstance(event, VideoLiked) else _NOT_LIKED
 
 
 def evolve_tally(state: Tally, event: Event) -> Tally:  # noqa: ARG001
@@ -110,7 +113,7 @@ def decide_like(command: LikeVideo | UnlikeVideo, state: Like) -> Sequence[Event
     if state.liked == wanted:
         return []
     fact = VideoLiked if wanted else VideoUnliked
-    return [fact(**dict(command))]
+    return [fact(**vars(command))]
 
 
 def record(
@@ -119,11 +122,11 @@ def record(
 ) -> Sequence[Event]:
     match command:
         case ShareVideo():
-            return [VideoShared(**dict(command))]
+            return [VideoShared(**vars(command))]
         case RecordView():
-            return [VideoViewed(**dict(command))]
+            return [VideoViewed(**vars(command))]
         case RecordEngagement():
-            return [EngagementRecorded(**dict(command))]
+            return [EngagementRecorded(**vars(command))]
         case _:
             assert_never(command)
 

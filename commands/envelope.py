@@ -79,21 +79,28 @@ def read_command(
     Raises:
         UndecodableRecord: it is none, or of a type that this release does not know.
     """
-    text = {name: value.decode("utf-8", "replace") for name, value in record.headers.items()}
+    headers = record.headers
+
+    def text(name: str) -> str:
+        return headers[name].decode("utf-8", "replace")
+
+    def text_or_none(name: str) -> str | None:
+        return text(name) if name in headers else None
+
     try:
-        command_type = types[text["command_type"]]
+        command_type = types[text("command_type")]
         data = decode_body(record.value)
         decrypt(command_type, data, keys)
         return CommandEnvelope(
             command=command_type.model_validate(data),
-            command_id=text["command_id"],
-            time=clock.from_text(text["time"]),
-            correlation_id=text["correlation_id"],
-            causation_id=text["causation_id"],
-            fingerprint=text.get("fingerprint", ""),
-            actor_id=text.get("actor_id"),
-            reply_to=_reply_partition(text["reply_to"]) if "reply_to" in text else None,
-            traceparent=text.get("traceparent"),
+            command_id=text("command_id"),
+            time=clock.from_text(text("time")),
+            correlation_id=text("correlation_id"),
+            causation_id=text("causation_id"),
+            fingerprint=text_or_none("fingerprint") or "",
+            actor_id=text_or_none("actor_id"),
+            reply_to=_reply_partition(text("reply_to")) if "reply_to" in headers else None,
+            traceparent=text_or_none("traceparent"),
         )
     except (KeyError, ValueError, ValidationError, InvalidTag) as error:
         raise UndecodableRecord(f"the record is not a command: {error!r}") from error

@@ -87,12 +87,12 @@ def decide(
 ) -> Sequence[Event]:
     match command:
         case RecordScore():
-            return [ContentScored(**dict(command))]
+            return [ContentScored(**vars(command))]
         case ReviewContent():
             return _review(command, state)
         case EraseReviewNote():
             theirs = state.note_by == command.reviewer_id
-            return [ReviewNoteErased(**dict(command))] if theirs else []
+            return [ReviewNoteErased(**vars(command))] if theirs else []
         case _:
             assert_never(command)
 
@@ -106,7 +106,7 @@ def _review(command: ReviewContent, state: ModerationCase) -> Sequence[Event]:
         raise NotFound("Nothing of that id was ever judged", code="CASE_NOT_FOUND")
     if state.decision == command.decision:
         return []
-    return [ContentReviewed(**dict(command))]
+    return [ContentReviewed(**vars(command))]
 
 
 def answer(command: ModerationCommand, state: ModerationCase) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from commands.aggregate import UniqueValue
 from commands.envelope import CommandEnvelope
@@ -13,8 +13,7 @@ from events.errors import StreamHubError, Unavailable
 from events.outcomes import CommandDecided
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DomainPartition:
+class DomainPartition(NamedTuple):
     """The unit of ownership: partition ``partition`` of a domain's topics."""
 
     domain: str

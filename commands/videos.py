@@ -312,7 +312,7 @@ def _decide_transcode(
         case ReportTranscodeProgress():
             return _progress(command, state)
         case CompleteTranscode():
-            return [VideoReady(creator_id=state.owner_id, **dict(command))]
+            return [VideoReady(creator_id=state.owner_id, **vars(command))]
         case FailTranscode():
             return _fail(command, state)
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import uuid_utils
 
@@ -24,8 +25,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(maxsize=1024)
 def to_text(moment: datetime) -> str:
-    """Return RFC 3339 text in UTC with microseconds."""
+    """Return RFC 3339 text in UTC with microseconds; records of one command have one time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 

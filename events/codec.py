@@ -77,28 +77,35 @@ def encode_body(message: Message, keys: KeyRing) -> bytes:
 
 def event_headers(event: Event, metadata: Metadata) -> Headers:
     """Return the headers of an event's record."""
-    stored_name = metadata.stored_name.encode()
     headers = [
-        ("content-type", b"application/json"),
-        ("ce_specversion", b"1.0"),
+        *_type_headers(metadata.stored_name),
         ("ce_id", metadata.event_id.encode()),
-        ("ce_type", stored_name),
-        ("ce_source", SOURCE),
         ("ce_subject", metadata.stream.encode()),
         ("ce_time", clock.to_text(metadata.time).encode()),
-        ("ce_dataschema", b"/schemas/" + stored_name),
         ("stream_version", str(metadata.stream_version).encode()),
         ("command_id", metadata.command_id.encode()),
         ("correlation_id", metadata.correlation_id.encode()),
         ("causation_id", metadata.causation_id.encode()),
     ]
-    optional = {
-        "actor_id": metadata.actor_id,
-        "traceparent": metadata.traceparent,
-        PERSONS_HEADER: ",".join(sorted(persons(event))),
-    }
-    headers.extend((name, value.encode()) for name, value in optional.items() if value)
+    if metadata.actor_id:
+        headers.append(("actor_id", metadata.actor_id.encode()))
+    if metadata.traceparent:
+        headers.append(("traceparent", metadata.traceparent.encode()))
+    if whose := persons(event):
+        headers.append((PERSONS_HEADER, ",".join(sorted(whose)).encode()))
     return headers
+
+
+@cache
+def _type_headers(stored_name: str) -> Headers:
+    """Return what all events of a type have in common, the type itself first: all look for it."""
+    return [
+        ("ce_type", stored_name.encode()),
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_source", SOURCE),
+        ("ce_dataschema", f"/schemas/{stored_name}".encode()),
+    ]
 
 
 def decode_body(body: bytes) -> dict[str, Any]:
