@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -50,8 +50,7 @@ class Aggregate(Generic[S]):
     unique: Callable[[Any], Sequence[UniqueValue]] = lambda _: ()
 
 
-@dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamState(NamedTuple):
     """A stream's state and the number of its events so far."""
 
     version: int

@@ -25,9 +25,9 @@ from events.privacy import KeyRing, decrypt, persons
 from schemas.catalogue import REPLY_PARTITIONS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CommandEnvelope:
-    """A command on its way to the one who decides it.
+    """A command on its way to the one who decides it; nobody changes it.
 
     ``fingerprint`` tells one request from another that carries the same idempotency key; it is
     empty where the command's id cannot come twice. ``reply_to`` is the partition of the reply

@@ -111,8 +111,7 @@ class CaughtUp:
     ends: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A record to append to a partition of a topic."""
 
     topic: str

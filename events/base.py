@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -30,6 +31,7 @@ class Message(BaseModel):
     domain: ClassVar[str]
 
     @classmethod
+    @cache
     def stored_name(cls) -> str:
         """Return the name under which the log keeps it, such as ``video.liked.v1``."""
         return f"{cls.name}.v{cls.version}"
