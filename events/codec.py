@@ -87,10 +87,8 @@ def event_headers(event: Event, metadata: Metadata) -> Headers:
         ("correlation_id", metadata.correlation_id.encode()),
         ("causation_id", metadata.causation_id.encode()),
     ]
-    if metadata.actor_id:
-        headers.append(("actor_id", metadata.actor_id.encode()))
-    if metadata.traceparent:
-        headers.append(("traceparent", metadata.traceparent.encode()))
+    optional = (("actor_id", metadata.actor_id), ("traceparent", metadata.traceparent))
+    headers += [(name, value.encode()) for name, value in optional if value]
     if whose := persons(event):
         headers.append((PERSONS_HEADER, ",".join(sorted(whose)).encode()))
     return headers
@@ -99,13 +97,9 @@ def event_headers(event: Event, metadata: Metadata) -> Headers:
 @cache
 def _type_headers(stored_name: str) -> Headers:
     """Return what all events of a type have in common, the type itself first: all look for it."""
-    return [
-        ("ce_type", stored_name.encode()),
-        ("content-type", b"application/json"),
-        ("ce_specversion", b"1.0"),
-        ("ce_source", SOURCE),
-        ("ce_dataschema", f"/schemas/{stored_name}".encode()),
-    ]
+    name = stored_name.encode()
+    body = [("content-type", b"application/json"), ("ce_dataschema", b"/schemas/" + name)]
+    return [("ce_type", name), ("ce_specversion", b"1.0"), ("ce_source", SOURCE), *body]
 
 
 def decode_body(body: bytes) -> dict[str, Any]:
