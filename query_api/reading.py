@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, NamedTuple, Protocol, cast
+from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
@@ -98,11 +99,27 @@ class MediaLinks(Protocol):
         """Return how long the token is still good; raises NotPermitted when it is not."""
 
 
+class Look(NamedTuple):
+    """A video's page as somebody sees it; ``viewer_id`` is None for whoever is not known."""
+
+    video_id: UUID
+    viewer_id: str | None
+    is_admin: bool
+
+
+class VideoPages(Protocol):
+    """Pages of videos as JSON, made once for all who ask for the same at the same time."""
+
+    async def ask(self, question: Look, /) -> bytes | None:
+        """Return the page, None where there is none to see; raises Unavailable."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryServices:
     """Everything that queries use."""
 
     rows: Rows
+    pages: VideoPages
     counters: Counters
     analytics: Analytics
     search: SearchIndex

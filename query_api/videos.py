@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from events.errors import Conflict, NotFound
 from events.videos import VideoStatus, Visibility
 from projections.accounts import ACCOUNTS
 from projections.watch_page import WATCH_PAGE
 from query_api.cards import LISTED, PICTURE_LIFE, Creator, creator_of
-from query_api.reading import Queries, Row, fresh
+from query_api.reading import Look, MediaStorage, Queries, Row, Rows, fresh
 from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
@@ -34,13 +35,17 @@ _COLUMNS = (
 _FROM = "FROM videos v LEFT JOIN users u ON u.id = v.creator_id"
 _THERE = "WHERE v.id = $1 AND v.status <> 'deleted' AND v.uploaded_at IS NOT NULL"
 _VIDEO = f"SELECT {_COLUMNS} {_FROM} {_THERE}"
-#: With all that its page shows beside it, for one round trip; ``$2`` is who looks, if known.
-_PAGE = (
-    f"SELECT {_COLUMNS}, "  # noqa: S608
+#: With all that their pages show beside them; ``$2`` says who looks at which, where that is known.
+# Behind a SELECT an array has no length that a plan could be made for: one plan does for all.
+_PAGES = (
+    f"SELECT {_COLUMNS}, looks.number, "  # noqa: S608
     "ARRAY(SELECT (s.quality, s.resolution, s.bitrate, s.file_size) FROM video_streams s "
     "WHERE s.video_id = v.id ORDER BY s.bitrate) AS streams, "
-    "EXISTS(SELECT 1 FROM likes l WHERE l.user_id = $2 AND l.video_id = v.id) AS liked "
-    f"{_FROM} {_THERE}"
+    "EXISTS(SELECT 1 FROM likes l WHERE l.user_id = looks.viewer AND l.video_id = v.id) AS liked "
+    "FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) "
+    "WITH ORDINALITY AS looks (video, viewer, number) "
+    "JOIN videos v ON v.id = looks.video LEFT JOIN users u ON u.id = v.creator_id "
+    "WHERE v.status <> 'deleted' AND v.uploaded_at IS NOT NULL"
 )
 _SORTS = {
     "uploadedAt": Sort("v.uploaded_at", "timestamptz"),
@@ -102,13 +107,15 @@ class StreamUrl(ApiModel):
     expires_at: datetime
 
 
-def detail(services: Queries, row: Row, caller: Caller, **more: Any) -> VideoDetail:
-    """Return what a caller is shown of a row; reasons of failure are for the owner and admins.
+_PAGE = TypeAdapter(Envelope[VideoDetail])
+
+
+def detail(media: MediaStorage, row: Row, *, owns: bool, **more: Any) -> VideoDetail:
+    """Return what is shown of a row; reasons of failure are for whoever owns it.
 
     ``more`` are fields that the row does not hold.
     """
     thumbnail = row["thumbnail_url"]
-    owns = caller.identity == str(row["creator_id"]) or caller.is_admin
     ready = row["status"] == VideoStatus.READY
     failure = (
         FailureReason(code=row["failure_code"], message=row["failure_message"])
@@ -124,7 +131,7 @@ def detail(services: Queries, row: Row, caller: Caller, **more: Any) -> VideoDet
         visibility=row["visibility"],
         status=row["status"],
         progress=row["progress"],
-        thumbnail=services.media.download_url(thumbnail, PICTURE_LIFE) if thumbnail else None,
+        thumbnail=media.download_url(thumbnail, PICTURE_LIFE) if thumbnail else None,
         duration=row["duration"],
         resolution=row["resolution"],
         codec=row["codec"],
@@ -154,11 +161,18 @@ async def visible_video(services: Queries, video_id: UUID, caller: Caller) -> Ro
 def _visible(row: Row | None, caller: Caller) -> Row:
     if row is None:
         raise NotFound("No such video", code="VIDEO_NOT_FOUND")
-    owns = caller.identity == str(row["creator_id"]) or caller.is_admin
-    hidden = row["visibility"] == Visibility.PRIVATE or row["blocked_reason"] is not None
-    if hidden and not owns:
+    if _is_hidden(row) and not _owns(row, caller.identity, is_admin=caller.is_admin):
         raise NotFound("No such video", code="VIDEO_NOT_FOUND")
     return row
+
+
+def _is_hidden(row: Row) -> bool:
+    return row["visibility"] == Visibility.PRIVATE or row["blocked_reason"] is not None
+
+
+def _owns(row: Row, viewer_id: str | None, *, is_admin: bool) -> bool:
+    """Say whether somebody sees what only the owner and admins do."""
+    return is_admin or viewer_id == str(row["creator_id"])
 
 
 @router.get("/videos", dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))])
@@ -194,20 +208,51 @@ async def list_videos(
         identity="v.id",
         page=page,
     )
-    data = [detail(services, row, caller) for row in found.rows]
+    data = _details(services, found.rows, caller)
     return Envelope(data=data, meta=page_meta(page, found.total, found.next_cursor))
 
 
-@router.get("/videos/{video_id}", dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))])
-async def get_video(video_id: UUID, services: Queries, caller: AnyCaller) -> Envelope[VideoDetail]:
+def _details(services: Queries, rows: Sequence[Row], caller: Caller) -> list[VideoDetail]:
+    viewer_id, is_admin = caller.identity, caller.is_admin
+    return [
+        detail(services.media, row, owns=_owns(row, viewer_id, is_admin=is_admin)) for row in rows
+    ]
+
+
+@router.get(
+    "/videos/{video_id}",
+    response_model=Envelope[VideoDetail],
+    dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))],
+)
+async def get_video(video_id: UUID, services: Queries, caller: AnyCaller) -> bytes:
     """Return a video; unlisted ones to whoever has the id, private ones to their owner."""
-    viewer = caller.claims and caller.claims.user_id
-    row = _visible(await services.rows.fetchrow(_PAGE, video_id, viewer), caller)
+    page = await services.pages.ask(Look(video_id, caller.identity, caller.is_admin))
+    if page is None:
+        raise NotFound("No such video", code="VIDEO_NOT_FOUND")
+    return page
+
+
+async def read_pages(
+    rows: Rows, media: MediaStorage, looks: Sequence[Look]
+) -> Mapping[Look, bytes]:
+    """Return the pages of those looks at videos that have something to see; raises Unavailable."""
+    found = await rows.fetch(
+        _PAGES, [look.video_id for look in looks], [look.viewer_id for look in looks]
+    )
+    by_look = {looks[row["number"] - 1]: row for row in found}
+    return {look: page for look, row in by_look.items() if (page := _page(media, row, look))}
+
+
+def _page(media: MediaStorage, row: Row, look: Look) -> bytes | None:
+    owns = _owns(row, look.viewer_id, is_admin=look.is_admin)
+    if _is_hidden(row) and not owns:
+        return None
     streams = tuple(
         Stream(quality=quality, resolution=resolution, bitrate=bitrate, file_size=size)
         for quality, resolution, bitrate, size in row["streams"]
     )
-    return Envelope(data=detail(services, row, caller, streams=streams, liked=row["liked"]))
+    shown = detail(media, row, owns=owns, streams=streams, liked=row["liked"])
+    return _PAGE.dump_json(Envelope(data=shown), by_alias=True)
 
 
 @router.get("/videos/{video_id}/stream-url", dependencies=[Depends(fresh(WATCH_PAGE))])
@@ -241,5 +286,5 @@ async def videos_of(
         identity="v.id",
         page=page,
     )
-    data = [detail(services, row, caller) for row in found.rows]
+    data = _details(services, found.rows, caller)
     return Envelope(data=data, meta=page_meta(page, found.total, found.next_cursor))

@@ -9,6 +9,7 @@ import pickle
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +65,20 @@ async def record(settings: Settings, paths: Sequence[str]) -> dict[str, Tape]:
         ValueError: a path has no answer, or nothing was seen of how it came about.
     """
     # The opponents import this module too, and should not carry what they do without.
+    from infra.gathering import Gathering
     from infra.http.app import create_app
+    from query_api.videos import read_pages
 
     configure_logs("benchmark", "warning")
     app = create_app(settings)
     tapes = {}
     async with app.router.lifespan_context(app):
         calls: list[Call] = []
-        stores = {name: _Recorder(name, getattr(app.state.queries, name), calls) for name in STORES}
-        app.state.queries = replace(app.state.queries, **stores)
+        stores: dict[str, Any] = {
+            name: _Recorder(name, getattr(app.state.queries, name), calls) for name in STORES
+        }
+        pages = Gathering(partial(read_pages, stores["rows"], app.state.queries.media))
+        app.state.queries = replace(app.state.queries, **stores, pages=pages)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://benchmark") as client:
             for path in paths:

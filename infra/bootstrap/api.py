@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from infra.bootstrap.core import Core, open_core
 from infra.bootstrap.models import model_files
 from infra.clickhouse.reader import ClickHouseAnalytics
 from infra.freshness import PositionWaiter
+from infra.gathering import Gathering
 from infra.http.health import Check
 from infra.kafka.bus import KafkaCommandBus
 from infra.kafka.ends import LogEnds
@@ -34,6 +36,7 @@ from infra.settings import Settings
 from infra.text_judge import ModelTextJudge
 from projections.registry import PROJECTIONS
 from query_api.reading import QueryServices
+from query_api.videos import read_pages
 from schemas.catalogue import REPLIES
 from schemas.http.caller import Authenticator, TokenSigner
 
@@ -107,8 +110,10 @@ async def _queries(core: Core, waiter: PositionWaiter, stack: AsyncExitStack) ->
     stack.push_async_callback(analytics.close)
     search = OpenSearchIndex(places.opensearch, settings.namespace)
     stack.push_async_callback(search.close)
+    rows = PostgresRows(core.pool)
     return QueryServices(
-        rows=PostgresRows(core.pool),
+        rows=rows,
+        pages=Gathering(partial(read_pages, rows, core.storage)),
         counters=counters,
         analytics=analytics,
         search=search,

@@ -22,8 +22,10 @@ CatchUp = Callable[[Sequence[Projection]], Awaitable[None]]
 
 #: A video, who asks for it, and whether they are an admin.
 Look = tuple[str, str | None, bool]
+# Behind a SELECT an array has no length that a plan could be made for: one plan does for all.
 _VISIBLE = (
-    "SELECT l.number, v.creator_id FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) "
+    "SELECT l.number, v.creator_id "
+    "FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::boolean[])) "
     "WITH ORDINALITY AS l(video_id, caller_id, admin, number) "
     "JOIN videos v ON v.id = l.video_id AND v.status IN ('processing', 'ready') "
     "AND (v.creator_id = l.caller_id OR l.admin "

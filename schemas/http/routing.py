@@ -72,10 +72,14 @@ class Route(APIRoute):
         await response(scope, receive, send)
 
     def _filled(self, answer: Response, result: Any) -> Response:
-        shaped = self._shape.validate_python(result, from_attributes=True)
-        answer.body = self._shape.dump_json(shaped, by_alias=True)
+        """Fill an answer in; bytes are JSON already, made once for several requests."""
+        answer.body = result if isinstance(result, bytes) else self._json_of(result)
         answer.headers["content-length"] = str(len(answer.body))
         return answer
+
+    def _json_of(self, result: Any) -> bytes:
+        shaped = self._shape.validate_python(result, from_attributes=True)
+        return self._shape.dump_json(shaped, by_alias=True)
 
 
 def _looking(endpoint: Endpoint, first: Sequence[Look]) -> tuple[Endpoint, dict[str, Any]]:

@@ -176,6 +176,7 @@ async def client(servers: Servers) -> AsyncIterator[httpx.AsyncClient]:
     nobody: Any = NeverAsked()
     app.state.queries = QueryServices(
         rows=PostgresRows(pool),
+        pages=nobody,
         counters=counters,
         analytics=nobody,
         search=documents.reader,

@@ -62,6 +62,10 @@ async def picture(person_id: UUID, request: Request) -> Response:
     return Response(f"{request.url.path} {person_id}", media_type="text/plain")
 
 
+async def made(person_id: UUID) -> bytes:
+    return f'{{"success":true,"data":{{"fullName":"{person_id}"}}}}'.encode()
+
+
 async def many(
     agent: Agent,
     limit: Annotated[int, Depends(limit_of)],
@@ -128,6 +132,17 @@ async def test_a_route_answers_as_fastapi_does(
 ) -> None:
     expected = await ask(application(APIRoute), method, path, **options)
     assert await ask(application(Route), method, path, **options) == expected
+
+
+async def test_json_that_is_made_already_goes_out_as_it_is() -> None:
+    router = APIRouter(route_class=Route)
+    first = [Depends(answered)]
+    router.get("/{person_id}", response_model=Envelope[Person], dependencies=first)(made)
+    app = FastAPI()
+    app.router.routes.extend(router.routes)
+    status, headers, body = await ask(app, "GET", f"/{ID}")
+    assert (status, body) == (200, await made(UUID(ID)))
+    assert {("content-type", "application/json"), ("x-answered", "first")} <= set(headers)
 
 
 def test_a_route_is_described_as_fastapi_does() -> None:
