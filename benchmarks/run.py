@@ -32,6 +32,7 @@ from infra.settings import Settings
 #: Where the ``SERVERS`` and ``run`` of each topic are.
 TOPICS: Mapping[str, str] = {
     "live_projection": "benchmarks.live_projection.topic",
+    "all_live": "benchmarks.all_live.topic",
     "rebuild": "benchmarks.rebuild.topic",
     "rebuild_under_load": "benchmarks.rebuild.under_load",
     "commands": "benchmarks.commands.topic",

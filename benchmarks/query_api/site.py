@@ -53,6 +53,7 @@ class Site:
     """
 
     def __init__(self, views: int, seed: int = SEED) -> None:
+        self._seed = seed
         self._random = random.Random(seed)
         self._views = views
         self._now = datetime.now(UTC)
@@ -76,8 +77,8 @@ class Site:
                 person,
                 UserRegistered(
                     user_id=person,
-                    username=f"person{number}",
-                    email=f"person{number}@example.org",
+                    username=f"person{self._seed}_{number}",
+                    email=f"person{self._seed}.{number}@example.org",
                     password_hash="$2b$04$" + "x" * 53,
                 ),
             )
@@ -176,8 +177,8 @@ class Site:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
 
-def append(bootstrap: str, facts: Iterable[Fact], keys: KeyRing) -> None:
-    """Write facts as the command processor does: compressed, 500 of them a transaction."""
+def append(bootstrap: str, facts: Iterable[Fact], keys: KeyRing) -> int:
+    """Write facts as the command processor does, compressed and many a transaction; count them."""
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -187,7 +188,7 @@ def append(bootstrap: str, facts: Iterable[Fact], keys: KeyRing) -> None:
         }
     )
     producer.init_transactions(_TIMEOUT_S)
-    waiting, versions = iter(facts), Counter[str]()
+    waiting, versions, written = iter(facts), Counter[str](), 0
     while batch := list(islice(waiting, BATCH_RECORDS)):
         producer.begin_transaction()
         for fact in batch:
@@ -199,6 +200,8 @@ def append(bootstrap: str, facts: Iterable[Fact], keys: KeyRing) -> None:
             producer.produce(topic, body, fact.key, headers=list(headers))
         producer.flush(_TIMEOUT_S)
         producer.commit_transaction(_TIMEOUT_S)
+        written += len(batch)
+    return written
 
 
 def _metadata(fact: Fact, stream: str, version: int) -> Metadata:
