@@ -29,8 +29,8 @@ class ProcessSpec:
     ``env`` is laid over the supervisor's own environment. Without a ``ready_check`` a process is
     ready once it has been started. Its standard output and error go to ``log_file``. A process
     waits until everything in ``depends_on`` (names of any group) is ready, and is stopped before
-    it. A process whose ``alive_check`` fails for ``alive_timeout_s`` without a break is killed and
-    started again. ``restart=False`` is for a process that is meant to end.
+    it. A process whose ``alive_check`` fails for ``alive_timeout_s``, other than by taking too
+    long, is killed and started again. ``restart=False`` is for a process that is meant to end.
     """
 
     name: str
