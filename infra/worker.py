@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 _FIRST_RETRY_S = 0.2
 _LAST_RETRY_S = 5.0
 _STOP_TIMEOUT_S = 20.0
+#: Whoever supervises a worker gives it 30 s.
+_END_TIMEOUT_S = 28.0
 
 
 class Role(StrEnum):
@@ -108,9 +111,26 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
         keep_freed_memory()
         done, _ = await asyncio.wait([*tasks, *deciding], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
+        end_within(_END_TIMEOUT_S)
         await _stop(workers, deciding)
         for task in done:
             task.result()
+
+
+def end_within(seconds: float) -> None:
+    """End this process by force unless it has ended by then.
+
+    Clients that lost their server can wait for themselves while they are closed, and a worker that
+    works no more but does not end is never started again.
+    """
+
+    def end() -> None:
+        log.error("worker_does_not_end", seconds=seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _watch_builds(

@@ -18,6 +18,13 @@ from infra.supervisor.spec import Check, ProcessSpec
 BROKER_PORT = 9092
 CONTROLLER_PORT = 9093
 INTERNAL_PARTITIONS = 8
+# What coordinators read when they start. Each transaction leaves two or three records there, which
+# are only compacted away in segments that are full, and markers that stay for a day by default.
+SMALL_STATE = {
+    "offsets.topic.segment.bytes": 1 << 20,
+    "transaction.state.log.segment.bytes": 1 << 20,
+    "log.cleaner.delete.retention.ms": 60_000,
+}
 
 LOG_FLAGS = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -68,6 +75,7 @@ def _properties(broker: int, controller: int, data: Path) -> dict[str, str | int
         # One node: every internal topic has one replica, and a group need not wait for company.
         "offsets.topic.num.partitions": INTERNAL_PARTITIONS,
         "offsets.topic.replication.factor": 1,
+        **SMALL_STATE,
         "transaction.state.log.num.partitions": INTERNAL_PARTITIONS,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,

@@ -132,7 +132,7 @@ class Supervisor:
     def _tick(self) -> None:
         now = time.monotonic()
         self._take_ready(now)
-        self._take_dead()
+        self._take_dead(now)
         # One change can be what another process waits for, so go round until all is quiet.
         while self._advance_all(now):
             self._save()
@@ -216,12 +216,12 @@ class Supervisor:
                     logger.info("%s: ready", name)
                 self._save()
 
-    def _take_dead(self) -> None:
+    def _take_dead(self, now: float) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 name, generation, reason = self._dead.get_nowait()
                 if name in self._processes:
-                    self._processes[name].kill_dead(generation, reason)
+                    self._processes[name].restart_dead(generation, reason, now)
                     logger.warning("%s: does not serve: %s", name, reason)
 
     def _stop_next(self, now: float) -> None:

@@ -149,11 +149,15 @@ class SupervisedProcess:
             self._ready_since = now
             self._ever_ready = True
 
-    def kill_dead(self, generation: int, reason: str) -> None:
-        """End the given start, which runs but does not serve; ``advance`` starts it again."""
+    def restart_dead(self, generation: int, reason: str, now: float) -> None:
+        """Stop the given start, which runs but does not serve, and start it again.
+
+        In order where that is possible: what an end by force led to, another may lead to again.
+        """
         if self.state is State.READY and generation == self.generation:
-            self._killed_because = f"killed: {reason} for {self.spec.alive_timeout_s:g} s"
-            self._signal_group(signal.SIGKILL)
+            self.restarts += 1
+            self._killed_because = f"ended: {reason} for {self.spec.alive_timeout_s:g} s"
+            self.restart(now)
 
     def replace(self, group: str, spec: ProcessSpec, now: float) -> None:
         """Run this spec from now on; an unchanged one that runs is left alone."""

@@ -30,7 +30,7 @@ class ProcessSpec:
     ready once it has been started. Its standard output and error go to ``log_file``. A process
     waits until everything in ``depends_on`` (names of any group) is ready, and is stopped before
     it. A process whose ``alive_check`` fails for ``alive_timeout_s``, other than by taking too
-    long, is killed and started again. ``restart=False`` is for a process that is meant to end.
+    long, is stopped and started again. ``restart=False`` is for a process that is meant to end.
     """
 
     name: str
