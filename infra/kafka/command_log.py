@@ -45,6 +45,7 @@ BATCH_RECORDS = 500
 POLL_TIMEOUT_S = 0.25
 CATCH_UP_RECORDS = 5_000
 _OPERATION_TIMEOUT_S = 30.0
+_OLD_LEADER = {KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION}
 _SESSION_TIMEOUT_MS = 10_000
 #: What is written to.
 _TOPICS = (
@@ -269,6 +270,16 @@ class KafkaCommandLog:
             [TopicPartition(domain_named(p.domain).commands, p.partition) for p in partitions],
             timeout=_OPERATION_TIMEOUT_S,
         )
+        try:
+            return self._uncommitted_ends(places)
+        except KafkaException as error:
+            if error.args[0].code() not in _OLD_LEADER:
+                raise
+        # The broker has been away since this client asked; another one knows the present leaders.
+        self._admin = AdminClient({"bootstrap.servers": self._settings.bootstrap})
+        return self._uncommitted_ends(places)
+
+    def _uncommitted_ends(self, places: Sequence[Place]) -> dict[Place, int]:
         futures = self._admin.list_offsets(
             {TopicPartition(*place): OffsetSpec.latest() for place in places},  # type: ignore[no-untyped-call]
             isolation_level=IsolationLevel.READ_UNCOMMITTED,

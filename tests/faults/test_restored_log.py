@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from infra.kafka.bus import KafkaCommandBus
 from tests.conftest import Servers
@@ -102,12 +103,7 @@ async def _reconnect(bus: KafkaCommandBus) -> None:
 
 async def _goes_on(person: Person, api: Api, video: str, lost: Mapping[str, str]) -> None:
     """The email and the name that were lost with their account can be taken again."""
-
-    async def commented() -> bool:
-        comment = {"videoId": video, "text": "after"}
-        return (await person.post("/comments", comment, key="after")).status == 201
-
-    await eventually("comments decided again", commented, 60.0)
+    await _decided(person, "/comments", {"videoId": video, "text": "after"}, "after")
     await _registered(api, lost, key=f"{lost['username']} again")
 
 
@@ -121,6 +117,15 @@ async def _registered(api: Api, account: Mapping[str, str], key: str) -> None:
     await eventually("an account opened", registered, 60.0)
 
 
+async def _decided(person: Person, path: str, body: Mapping[str, Any], key: str) -> None:
+    """Have a command decided once; the log may have been away a moment ago."""
+
+    async def decided() -> bool:
+        return (await person.post(path, body, key=key)).status in {200, 201}
+
+    await eventually(f"{path} decided", decided, 60.0)
+
+
 async def _go_on(api: Api, person: Person, other: Person, video: str) -> dict[str, str]:
     """Do what the copy does not hold; return the account that is lost with it."""
     username = name("lost")
@@ -128,9 +133,9 @@ async def _go_on(api: Api, person: Person, other: Person, video: str) -> dict[st
     await _registered(api, account, key=f"{username} first")
     for number in range(5):
         comment = {"videoId": video, "text": f"lost {number}"}
-        assert (await other.post("/comments", comment)).status == 201
+        await _decided(other, "/comments", comment, f"lost comment {number}")
         watched = {"sessionId": f"s{number}", "watchDuration": 1}
-        assert (await other.post(f"/videos/{video}/view", watched)).status in {200, 201}
+        await _decided(other, f"/videos/{video}/view", watched, f"lost view {number}")
     await other.post(f"/videos/{video}/like")
     await other.post(f"/users/{person.id}/follow")
     return account
