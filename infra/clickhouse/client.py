@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
-from clickhouse_connect.driver import create_async_client
+from clickhouse_connect.driver import create_async_client, options
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import (
     DatabaseError,
@@ -44,6 +44,9 @@ RETRIABLE_CODES = frozenset(
 _MISSING = frozenset({60, 81})
 _CONNECT_TIMEOUT_S = 2
 _ANSWER_TIMEOUT_S = 30
+# At its first insert the client imports pandas, where it is installed, only to ask whether the data
+# is a table of it: 66 MB, and a second in which the event loop stands still.
+options.pd = options.pd_time_test = None
 
 
 def database_name(namespace: str) -> str:
