@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
+
 from query_api.reading import QueryServices, Row
-from schemas.http.envelope import ApiModel
+from schemas.http.envelope import ApiModel, Envelope
 
 #: How long the URL of a picture is good.
 PICTURE_LIFE = timedelta(hours=24)
@@ -30,6 +32,10 @@ class Card(ApiModel):
     duration: float | None
     uploaded_at: datetime
     creator: Creator
+
+
+#: Lists that are the same for everybody.
+CARDS = TypeAdapter(Envelope[list[Card]])
 
 
 def counters_key(video_id: str) -> str:

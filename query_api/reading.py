@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple, Protocol, cast
@@ -114,12 +122,20 @@ class VideoPages(Protocol):
         """Return the page, None where there is none to see; raises Unavailable."""
 
 
+class Together(Protocol):
+    """Answers that are the same for everybody, made once for all who ask at the same time."""
+
+    async def once(self, question: Hashable, make: Callable[[], Awaitable[bytes]], /) -> bytes:
+        """Return what ``make`` makes, here or for another; never older than the question."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryServices:
     """Everything that queries use."""
 
     rows: Rows
     pages: VideoPages
+    together: Together
     counters: Counters
     analytics: Analytics
     search: SearchIndex

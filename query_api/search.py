@@ -13,7 +13,7 @@ from events.errors import Invalid
 from projections.accounts import ACCOUNTS
 from projections.video_index import VIDEO_INDEX
 from projections.watch_page import WATCH_PAGE
-from query_api.cards import Card, cards
+from query_api.cards import CARDS, Card, cards
 from query_api.reading import Queries, QueryServices, fresh
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paging import (
@@ -105,17 +105,15 @@ async def _query(
 _SORT_VALUE_MAX = 2**63 - 1
 
 
-@router.get("/search", dependencies=_FRESH)
-@router.get("/videos/search", dependencies=_FRESH)
-async def search(
-    wanted: Annotated[SearchBody, Depends(_query)], services: Queries
-) -> Envelope[list[Card]]:
+@router.get("/search", response_model=Envelope[list[Card]], dependencies=_FRESH)
+@router.get("/videos/search", response_model=Envelope[list[Card]], dependencies=_FRESH)
+async def search(wanted: Annotated[SearchBody, Depends(_query)], services: Queries) -> bytes:
     """Find public videos by words in title, tags, description and the creator's name."""
     return await _search(services, wanted)
 
 
-@router.post("/videos/search", dependencies=_FRESH)
-async def search_by_body(wanted: SearchBody, services: Queries) -> Envelope[list[Card]]:
+@router.post("/videos/search", response_model=Envelope[list[Card]], dependencies=_FRESH)
+async def search_by_body(wanted: SearchBody, services: Queries) -> bytes:
     """Find public videos, filters in the body."""
     return await _search(services, wanted)
 
@@ -150,7 +148,14 @@ async def autocomplete(
     )
 
 
-async def _search(services: QueryServices, wanted: SearchBody) -> Envelope[list[Card]]:
+async def _search(services: QueryServices, wanted: SearchBody) -> bytes:
+    async def make() -> bytes:
+        return CARDS.dump_json(await _found(services, wanted), by_alias=True)
+
+    return await services.together.once(("search", wanted.model_dump_json()), make)
+
+
+async def _found(services: QueryServices, wanted: SearchBody) -> Envelope[list[Card]]:
     page = wanted.wanted_page()
     if page.offset + page.limit > _WINDOW_MAX:
         raise Invalid.field("page", "is too far; go on with the cursor")

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from projections.hot_counters import HOT_COUNTERS
 from projections.trending import TRENDING, WINDOWS
 from projections.watch_page import WATCH_PAGE
-from query_api.cards import Card, counted_cards
+from query_api.cards import CARDS, Card, counted_cards
 from query_api.reading import Queries, QueryServices, fresh, has_token
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import DEFAULT_LIMIT, MAX_LIMIT
@@ -84,16 +84,20 @@ async def _scored_cards(
 _FRESH = [Depends(fresh(TRENDING, HOT_COUNTERS, WATCH_PAGE))]
 
 
-@router.get("/videos/trending", dependencies=_FRESH)
+@router.get("/videos/trending", response_model=Envelope[list[Card]], dependencies=_FRESH)
 async def trending_videos(
     services: Queries,
     request: Request,
     window: WindowName = WindowName.DAY,
     limit: Limit = DEFAULT_LIMIT,
-) -> Envelope[list[Card]]:
+) -> bytes:
     """List what is being watched, best first."""
-    scored = await _scored_cards(services, request, window, limit)
-    return Envelope(data=[entry.video for entry in scored])
+
+    async def make() -> bytes:
+        scored = await _scored_cards(services, request, window, limit)
+        return CARDS.dump_json(Envelope(data=[entry.video for entry in scored]), by_alias=True)
+
+    return await services.together.once(("trending", window, limit, has_token(request)), make)
 
 
 @router.get("/recommendations/trending", dependencies=_FRESH)

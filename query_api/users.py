@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic import TypeAdapter
 
 from events.errors import NotFound
 from events.users import Role
@@ -52,6 +53,9 @@ class Person(ApiModel):
     subscribed_at: datetime
 
 
+_PEOPLE = TypeAdapter(Envelope[list[Person]])
+
+
 async def _profile(services: Queries, user_id: UUID) -> Row:
     row = await services.rows.fetchrow(
         "SELECT * FROM users WHERE id = $1 AND created_at IS NOT NULL", user_id
@@ -89,23 +93,39 @@ async def get_user(user_id: UUID, services: Queries, caller: AnyCaller) -> Envel
     )
 
 
-@router.get("/{user_id}/followers", dependencies=[Depends(fresh(FOLLOWERS, ACCOUNTS))])
+@router.get(
+    "/{user_id}/followers",
+    response_model=Envelope[list[Person]],
+    dependencies=[Depends(fresh(FOLLOWERS, ACCOUNTS))],
+)
 async def followers(
     user_id: UUID, services: Queries, page: Annotated[Page, Depends(page_of)]
-) -> Envelope[list[Person]]:
+) -> bytes:
     """List who follows a user, newest first."""
     return await _people(services, user_id, page, wanted="subscriber_id", by="creator_id")
 
 
-@router.get("/{user_id}/following", dependencies=[Depends(fresh(FOLLOWERS, ACCOUNTS))])
+@router.get(
+    "/{user_id}/following",
+    response_model=Envelope[list[Person]],
+    dependencies=[Depends(fresh(FOLLOWERS, ACCOUNTS))],
+)
 async def following(
     user_id: UUID, services: Queries, page: Annotated[Page, Depends(page_of)]
-) -> Envelope[list[Person]]:
+) -> bytes:
     """List whom a user follows, newest first."""
     return await _people(services, user_id, page, wanted="creator_id", by="subscriber_id")
 
 
-async def _people(
+async def _people(services: Queries, user_id: UUID, page: Page, *, wanted: str, by: str) -> bytes:
+    async def make() -> bytes:
+        found = await _found(services, user_id, page, wanted=wanted, by=by)
+        return _PEOPLE.dump_json(found, by_alias=True)
+
+    return await services.together.once((wanted, user_id, repr(page)), make)
+
+
+async def _found(
     services: Queries, user_id: UUID, page: Page, *, wanted: str, by: str
 ) -> Envelope[list[Person]]:
     await _profile(services, user_id)

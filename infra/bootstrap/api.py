@@ -33,6 +33,7 @@ from infra.postgres.write_path import PostgresIdempotency
 from infra.redis.limiter import RedisLimiter
 from infra.redis.reader import RedisCounters, RedisRevocations
 from infra.settings import Settings
+from infra.single_flight import SingleFlight
 from infra.text_judge import ModelTextJudge
 from projections.registry import PROJECTIONS
 from query_api.reading import QueryServices
@@ -114,6 +115,7 @@ async def _queries(core: Core, waiter: PositionWaiter, stack: AsyncExitStack) ->
     return QueryServices(
         rows=rows,
         pages=Gathering(partial(read_pages, rows, core.storage)),
+        together=SingleFlight(),
         counters=counters,
         analytics=analytics,
         search=search,

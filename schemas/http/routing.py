@@ -47,7 +47,7 @@ class Route(APIRoute):
         looks = [(each, _look_of(each)) for each in dependencies or ()]
         first = [look for _, look in looks if look is not None]
         rest = [each for each, look in looks if look is None]
-        looking, sent = _looking(endpoint, first)
+        looking, sent = _looking(endpoint, first, options.get("status_code") or 200)
         super().__init__(path, looking, dependencies=rest, **options)
         if not rest and sent.keys() == self.param_convertors.keys():
             self._sent = {name: TypeAdapter(annotation) for name, annotation in sent.items()}
@@ -72,17 +72,13 @@ class Route(APIRoute):
         await response(scope, receive, send)
 
     def _filled(self, answer: Response, result: Any) -> Response:
-        """Fill an answer in; bytes are JSON already, made once for several requests."""
-        answer.body = result if isinstance(result, bytes) else self._json_of(result)
-        answer.headers["content-length"] = str(len(answer.body))
-        return answer
-
-    def _json_of(self, result: Any) -> bytes:
         shaped = self._shape.validate_python(result, from_attributes=True)
-        return self._shape.dump_json(shaped, by_alias=True)
+        return _written(answer, self._shape.dump_json(shaped, by_alias=True))
 
 
-def _looking(endpoint: Endpoint, first: Sequence[Look]) -> tuple[Endpoint, dict[str, Any]]:
+def _looking(
+    endpoint: Endpoint, first: Sequence[Look], status: int
+) -> tuple[Endpoint, dict[str, Any]]:
     """Return the endpoint with the looks done by itself, and the types of what clients send."""
     signature = inspect.signature(endpoint, eval_str=True)
     parameters = signature.parameters.values()
@@ -94,12 +90,24 @@ def _looking(endpoint: Endpoint, first: Sequence[Look]) -> tuple[Endpoint, dict[
             await look(request, response)
         for name, look in looks.items():
             values[name] = await look(request, response)
-        return await endpoint(**values)
+        result = await endpoint(**values)
+        if not isinstance(result, bytes):
+            return result
+        # JSON already, made once for several requests; FastAPI's answer is still an empty one.
+        response.status_code = response.status_code or status
+        response.headers.setdefault("content-type", "application/json")
+        return _written(response, result)
 
     sent = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters if p.name not in looks]
     given = [_given("request", Request), _given("response", Response)]
     looking.__signature__ = signature.replace(parameters=[*given, *sent])  # type: ignore[attr-defined]
     return looking, {p.name: p.annotation for p in sent}
+
+
+def _written(answer: Response, body: bytes) -> Response:
+    answer.body = body
+    answer.headers["content-length"] = str(len(body))
+    return answer
 
 
 def _given(name: str, kind: type) -> inspect.Parameter:

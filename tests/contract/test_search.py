@@ -22,6 +22,7 @@ from infra.postgres.database import open_pool
 from infra.postgres.rows import PostgresRows
 from infra.postgres.sink import PostgresSink
 from infra.redis.reader import RedisCounters
+from infra.single_flight import SingleFlight
 from projections.accounts import ACCOUNTS
 from projections.ports import Move, Sink, Step
 from projections.video_index import VIDEO_INDEX
@@ -177,6 +178,7 @@ async def client(servers: Servers) -> AsyncIterator[httpx.AsyncClient]:
     app.state.queries = QueryServices(
         rows=PostgresRows(pool),
         pages=nobody,
+        together=SingleFlight(),
         counters=counters,
         analytics=nobody,
         search=documents.reader,

@@ -66,6 +66,10 @@ async def made(person_id: UUID) -> bytes:
     return f'{{"success":true,"data":{{"fullName":"{person_id}"}}}}'.encode()
 
 
+async def made_for(limit: Annotated[int, Query(ge=1)] = 3) -> bytes:
+    return f'{{"success":true,"data":{{"fullName":"{limit}"}}}}'.encode()
+
+
 async def many(
     agent: Agent,
     limit: Annotated[int, Depends(limit_of)],
@@ -143,6 +147,19 @@ async def test_json_that_is_made_already_goes_out_as_it_is() -> None:
     status, headers, body = await ask(app, "GET", f"/{ID}")
     assert (status, body) == (200, await made(UUID(ID)))
     assert {("content-type", "application/json"), ("x-answered", "first")} <= set(headers)
+
+
+@pytest.mark.parametrize("status", [None, 201])
+async def test_json_that_is_made_already_goes_out_beside_parameters_too(status: int | None) -> None:
+    router = APIRouter(route_class=Route)
+    kept: dict[str, Any] = {"response_model": Envelope[Person], "status_code": status}
+    router.get("/people", dependencies=[Depends(answered)], **kept)(made_for)
+    app = FastAPI()
+    app.router.routes.extend(router.routes)
+    found, headers, body = await ask(app, "GET", "/people?limit=2")
+    assert (found, body) == (status or 200, await made_for(2))
+    assert {("content-type", "application/json"), ("x-answered", "first")} <= set(headers)
+    assert (await ask(app, "GET", "/people?limit=0"))[0] == 422
 
 
 def test_a_route_is_described_as_fastapi_does() -> None:
