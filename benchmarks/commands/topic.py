@@ -34,7 +34,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
         async with whole_system(servers, Path(folder), _PEOPLE, _VIDEOS) as system:
             await _like(system, RATE, WARM_UP_S)
             loads = [await _round(system, seconds) for _ in range(rounds)]
-            # Nor is Kafka's code for hundreds of records at once compiled before the first of these.
+            # Nor is Kafka's code for hundreds of records compiled before the first of these.
             await decided_per_second(system.settings, backlog)
             decided, bare, peers = [], [], []
             for number in range(rounds):

@@ -162,7 +162,8 @@ def _result(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Result:
             "pages, comments, followers, searches and trends, each with the token of their last "
             "share: open loop for a second at a time, the next one when all are answered, so that "
             "more than the machine bears takes longer than it was to. A read is stale when it "
-            "shows fewer shares than its reader knows of. Everything and the load generator share the cores."
+            "shows fewer shares than its reader knows of. Everything and the load generator share "
+            "the cores."
         ),
         figures=figures,
         raw={"runs": {name: list(those) for name, those in runs.items()}},
