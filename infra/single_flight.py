@@ -35,12 +35,11 @@ class SingleFlight:
         before = self._flying.get(question)
         if before is not None:
             await asyncio.wait([before])
-        flight = self._flying[question] = self._waiting.pop(question)
+        self._flying[question] = self._waiting.pop(question)
         try:
             return await make()
         finally:
-            if self._flying[question] is flight:
-                del self._flying[question]
+            del self._flying[question]
 
 
 def _heard(flight: asyncio.Task[Any]) -> None:
