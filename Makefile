@@ -2,7 +2,7 @@
 # package registries; nothing is fetched when nothing has changed.
 
 # A distribution's own interpreter is optimised by profiles of its work; one that was compiled
-# without them, as pyenv does unless it is told, takes up to 1.8 times as long.
+# without them, as pyenv does unless it is told, takes longer for all that StreamHub does.
 SUITABLE := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell /usr/bin/python3 -c '$(SUITABLE)' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 CLIP ?=

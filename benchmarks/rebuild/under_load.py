@@ -176,7 +176,10 @@ def _spread(runs: Sequence[Mapping[str, Any]], what: str) -> Spread:
 
 
 def _rate(runs: Sequence[Mapping[str, Any]], what: str) -> Spread:
-    return Spread.of(run[what] / run["seconds"] for run in runs)
+    """Return how many of a kind were answered a second; a failure is no answer."""
+    return Spread.of(
+        (run[what] - sum(run[f"failed_{what}"].values())) / run["seconds"] for run in runs
+    )
 
 
 def _count(runs: Sequence[Mapping[str, Any]], what: str) -> Spread:

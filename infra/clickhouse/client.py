@@ -45,7 +45,7 @@ _MISSING = frozenset({60, 81})
 _CONNECT_TIMEOUT_S = 2
 _ANSWER_TIMEOUT_S = 30
 # At its first insert the client imports pandas, where it is installed, only to ask whether the data
-# is a table of it: 66 MB, and a second in which the event loop stands still.
+# is a table of it: 66 MB, and up to a second of a still event loop.
 options.pd = options.pd_time_test = None
 
 

@@ -44,7 +44,8 @@ GROUP = "streamhub-commands"
 BATCH_RECORDS = 500
 POLL_TIMEOUT_S = 0.25
 #: What comes within this time of several commands is polled together. A transaction costs Kafka,
-#: and all who read its records, the same for one command as for many; a lone one does not wait.
+#: and all who read its records, the same for one command as for many. One that comes alone does
+#: not wait.
 PACE_S = 0.012
 CATCH_UP_RECORDS = 5_000
 _OPERATION_TIMEOUT_S = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -244,6 +245,24 @@ async def test_a_card_tells_what_a_list_shows(client: httpx.AsyncClient) -> None
     meta = answer["meta"]
     found = {name: meta[name] for name in ("query", "page", "limit", "total", "totalPages")}
     assert found == {"query": "dawn", "page": 1, "limit": 5, "total": 1, "totalPages": 1}
+
+
+async def test_what_is_asked_at_the_same_time_is_answered_to_whoever_asked(
+    client: httpx.AsyncClient,
+) -> None:
+    """Equal searches are made once; what makes them different is never lost in that."""
+    wanted: list[dict[str, Any]] = [
+        {"q": "slow", "limit": 2},
+        {"q": "slow"},
+        {"q": "slow", "limit": 2, "page": 2},
+        {"q": "slow", "sort": "views"},
+        {"q": "harbour"},
+        {"tags": "sea"},
+    ]
+    alone = [await titles(client, **query) for query in wanted]
+    assert len({tuple(found) for found in alone}) == len(wanted)
+    together = await asyncio.gather(*(titles(client, **query) for query in wanted * 3))
+    assert together == alone * 3
 
 
 @pytest.mark.parametrize(
