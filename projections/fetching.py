@@ -28,7 +28,8 @@ from events.base import TopicPartition
 from events.codec import LogRecord, headers_of
 from events.errors import Unavailable
 
-#: Bytes, as they are in Kafka, that a fetch brings of one partition at most; it is never parted.
+#: Bytes, as they are in Kafka, that a fetch brings of one partition at most where nothing else is
+#: said; it is never parted.
 PARTITION_BYTES = 1 << 20
 #: How long the next fetch waits for the last one to be taken: for ever. Otherwise it goes without
 #: the partitions that have something, which would then have to wait until others get something.
@@ -43,12 +44,12 @@ class WholeFetchConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     ``options`` are the client's.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, partition_bytes: int = PARTITION_BYTES, **options: Any) -> None:
         super().__init__(
             key_deserializer=_WHOLE_FETCHES,
             isolation_level="read_committed",
             enable_auto_commit=False,
-            max_partition_fetch_bytes=PARTITION_BYTES,
+            max_partition_fetch_bytes=partition_bytes,
             **options,
         )
 

@@ -13,8 +13,9 @@ from events.base import TopicPartition
 from projections.batches import Batch
 from projections.fetching import Fetched, WholeFetchConsumer, log_unreadable
 
-#: Bytes, as they are in Kafka, that one piece has at most.
-PIECE_BYTES = 4 << 20
+#: Bytes, as they are in Kafka, that one piece has at most, and how many of one partition. Stores
+#: take the end of a piece in before the next one begins: the larger they are, the less is waited.
+PIECE_BYTES, PARTITION_BYTES = 16 << 20, 4 << 20
 _WAIT_MS = 200
 
 
@@ -24,7 +25,10 @@ class BulkReader:
     def __init__(self, bootstrap: str, starts: Mapping[TopicPartition, int]) -> None:
         self._starts = {KafkaTopicPartition(s.topic, s.partition): at for s, at in starts.items()}
         self._consumer = WholeFetchConsumer(
-            bootstrap_servers=bootstrap, auto_offset_reset="none", fetch_max_bytes=PIECE_BYTES
+            partition_bytes=PARTITION_BYTES,
+            bootstrap_servers=bootstrap,
+            auto_offset_reset="none",
+            fetch_max_bytes=PIECE_BYTES,
         )
 
     async def start(self) -> None:
