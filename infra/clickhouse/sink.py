@@ -186,7 +186,7 @@ def _values(projection: Projection, moves: Moves) -> list[list[Any]]:
             "reached": [*([0] * len(rows)), move.after],
         }
         for name, zero in zeros.items():
-            columns[name] += own.get(name) or [*(row.get(name, zero) for row in rows), zero]
+            columns[name] += own.get(name) or [*[row.get(name, zero) for row in rows], zero]
     return list(columns.values())
 
 
