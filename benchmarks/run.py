@@ -34,6 +34,7 @@ TOPICS: Mapping[str, str] = {
     "live_projection": "benchmarks.live_projection.topic",
     "all_live": "benchmarks.all_live.topic",
     "rebuild": "benchmarks.rebuild.topic",
+    "bulk_limits": "benchmarks.bulk_limits.topic",
     "rebuild_under_load": "benchmarks.rebuild.under_load",
     "commands": "benchmarks.commands.topic",
     "commands_over_load": "benchmarks.commands.over_load",

@@ -30,7 +30,7 @@ SEED = 7
 PEOPLE, VIDEOS, COMMENTS, LIKES, SHARES = 200, 500, 2_000, 3_000, 500
 _SPAN = timedelta(hours=6)
 _QUALITIES = MappingProxyType({"240p": 240, "360p": 360, "720p": 720})
-_WORDS = (
+WORDS = (
     *("garden", "river", "winter", "bread", "bicycle", "night", "market", "mountain", "song"),
     *("letter", "train", "harbour", "summer", "engine", "story", "dance", "lemon", "island"),
 )
@@ -94,7 +94,7 @@ class Site:
                     creator_id=owner,
                     title=self._text(5),
                     description=self._text(40),
-                    tags=tuple(self._random.sample(_WORDS, 3)),
+                    tags=tuple(self._random.sample(WORDS, 3)),
                     category="general",
                     visibility=Visibility.PUBLIC,
                     source_key=f"uploads/{video}/source",
@@ -171,7 +171,7 @@ class Site:
         return self._random.choices(self.videos, self._weights, k=count)
 
     def _text(self, words: int) -> str:
-        return " ".join(self._random.choices(_WORDS, k=words)).capitalize()
+        return " ".join(self._random.choices(WORDS, k=words)).capitalize()
 
     def _id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
