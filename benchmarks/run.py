@@ -36,6 +36,7 @@ TOPICS: Mapping[str, str] = {
     "rebuild": "benchmarks.rebuild.topic",
     "bulk_limits": "benchmarks.bulk_limits.topic",
     "rebuild_under_load": "benchmarks.rebuild.under_load",
+    "growth": "benchmarks.growth.topic",
     "commands": "benchmarks.commands.topic",
     "commands_over_load": "benchmarks.commands.over_load",
     "query_api": "benchmarks.query_api.topic",
