@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import Producer
 
@@ -23,25 +25,30 @@ _TIMEOUT_S = 120.0
 _READERS = ("projections", "processors")
 
 
-async def decided_per_second(settings: Settings, count: int) -> float:
-    """Let ``count`` likes wait while no processor runs, then start it; return its rate.
+@contextmanager
+def nobody_reads(supervisor: SupervisorClient) -> Iterator[None]:
+    """Have nobody apply or react to events meanwhile, as nobody does to those of opponents."""
+    supervisor.stop(*_READERS)
+    try:
+        yield
+    finally:
+        supervisor.restart(*_READERS)
 
-    Nobody applies or reacts to the events meanwhile, as nobody does to those of its opponents.
-    """
+
+async def decided_per_second(settings: Settings, count: int) -> float:
+    """Let ``count`` likes wait while no processor runs, then start it; return its rate."""
     supervisor = SupervisorClient(settings.data_dir)
-    for name in ("commands", *_READERS):
-        supervisor.stop(name)
-    async with open_core(settings) as core:
-        records = [_like(core.keys) for _ in range(count)]
-        await asyncio.to_thread(_produce, core.places.kafka, _DOMAIN.commands, records)
-        ends = LogEnds(core.places.kafka)
-        try:
-            supervisor.restart("commands")
-            return await _rate(ends, count)
-        finally:
-            await ends.close()
-            for name in _READERS:
-                supervisor.restart(name)
+    with nobody_reads(supervisor):
+        supervisor.stop("commands")
+        async with open_core(settings) as core:
+            records = [_like(core.keys) for _ in range(count)]
+            await asyncio.to_thread(_produce, core.places.kafka, _DOMAIN.commands, records)
+            ends = LogEnds(core.places.kafka)
+            try:
+                supervisor.restart("commands")
+                return await _rate(ends, count)
+            finally:
+                await ends.close()
 
 
 def _like(keys: KeyRing) -> tuple[str, bytes, Headers]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.load import Latencies, closed_loop, open_loop
-from benchmarks.commands.people import Requests, likes
-from benchmarks.commands.system import System, whole_system
-from benchmarks.http_client import Connections, connections
+from benchmarks.commands.people import Sender, likes
+from benchmarks.commands.system import whole_system
+from benchmarks.http_client import connections
 from benchmarks.report import Figure, Plot, Result, Series, Spread
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
@@ -41,36 +41,23 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             whole_system(servers, Path(folder), _PEOPLE, _VIDEOS) as system,
             connections(system.url, _CONNECTIONS) as api,
         ):
-            person = _Person(system, api)
-            await open_loop(person.like, WARM_UP_RATE, WARM_UP_S)
+            people = Sender(likes(system.tokens, system.videos), api)
+            await open_loop(people.send, WARM_UP_RATE, WARM_UP_S)
             for _ in range(rounds):
-                borne.append(await _until_failing(person, seconds, opened))
+                borne.append(await _until_failing(people, seconds, opened))
                 for count in clients:
                     await asyncio.sleep(_REST_S)
-                    found = await closed_loop(person.like, count, seconds)
+                    found = await closed_loop(people.send, count, seconds)
                     closed.setdefault(str(count), []).append(_described(found))
     return _result(borne, opened, closed)
 
 
-class _Person:
-    """Sends likes, each number once in the whole run, so that each is an event."""
-
-    def __init__(self, system: System, api: Connections) -> None:
-        self._requests: Requests = likes(system)
-        self._api = api
-        self._next = 0
-
-    async def like(self, _number: int) -> bool:
-        number, self._next = self._next, self._next + 1
-        return (await self._api.send(self._requests(number))).status == 200
-
-
-async def _until_failing(person: _Person, seconds: float, runs: Runs) -> float:
+async def _until_failing(people: Sender, seconds: float, runs: Runs) -> float:
     """Return the highest rate that was borne, 0 where none was."""
     borne = 0.0
     for rate in RATES:
         await asyncio.sleep(_REST_S)
-        found = await open_loop(person.like, rate, seconds)
+        found = await open_loop(people.send, rate, seconds)
         runs.setdefault(f"{rate:.0f}", []).append(_described(found))
         if failing(found):
             break

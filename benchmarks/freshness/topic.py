@@ -71,7 +71,8 @@ async def _load(
     system: System, stores: Visibility, rate: float, seconds: float, statuses: Counter[int]
 ) -> Latencies:
     """Send seven likes, two comments and a new description of ten requests."""
-    like, comment, describe = likes(system), comments(system), descriptions(system)
+    like = likes(system.tokens, system.videos)
+    comment, describe = comments(system), descriptions(system)
     every = max(1, round(rate / _WATCHED_A_SECOND))
     async with connections(system.url, _CONNECTIONS) as api:
 

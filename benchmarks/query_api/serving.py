@@ -45,12 +45,19 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    log_file: Path,
+    python: Path | str = sys.executable,
 ) -> AsyncIterator[psutil.Process]:
-    """Run a module beside this process, and end it."""
+    """Run a module beside this process, and end it.
+
+    ``python`` is the interpreter of another environment where the module needs one.
+    """
     with log_file.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *arguments),
+            *(str(python), "-m", module, *arguments),
             cwd=ROOT,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
@@ -79,13 +86,14 @@ async def serving(
     port: int,
     path: str,
     log_file: Path,
+    python: Path | str = sys.executable,
 ) -> AsyncIterator[Served]:
     """Run a server, wait until it answers a path with 200, and end it.
 
     Raises:
         MeasurementFailed: it ends, or does not answer in time.
     """
-    async with running(module, arguments, environment, log_file) as process:
+    async with running(module, arguments, environment, log_file, python) as process:
         served = Served(f"http://127.0.0.1:{port}", process)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S), connections(served.url, 1) as server:
