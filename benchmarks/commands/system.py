@@ -87,13 +87,14 @@ async def whole_system(
     try:
         found = {s.name: psutil.Process(s.pid) for s in supervisor.status() if s.pid}
         system = System(settings, url, found)
-        await _populate(system, people, videos)
+        await populate(system, people, videos)
         yield system
     finally:
         supervisor.shutdown()
 
 
-async def _populate(system: System, people: int, videos: int) -> None:
+async def populate(system: System, people: int, videos: int) -> None:
+    """Sign people up and publish videos of the last of them."""
     async with httpx.AsyncClient(base_url=f"{system.url}/api/v1", timeout=60.0) as client:
         owner_id = ""
         for number in range(people):

@@ -1,4 +1,4 @@
-"""The memory of an idle StreamHub: each process's share of physical memory, children included."""
+"""The memory of a StreamHub: each process's share of physical memory, children included."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def idle_bytes(supervisor: SupervisorClient) -> dict[str, int]:
     deadline = time.monotonic() + _TIMEOUT_S
     sums: list[int] = []
     while True:
-        found = _bytes(supervisor)
+        found = bytes_of_processes(supervisor)
         sums = [*sums, sum(found.values())][-_STEADY_SAMPLES:]
         if _is_steady(sums) or time.monotonic() > deadline:
             return found
         time.sleep(_INTERVAL_S)
 
 
-def _bytes(supervisor: SupervisorClient) -> dict[str, int]:
+def bytes_of_processes(supervisor: SupervisorClient) -> dict[str, int]:
+    """Return process -> bytes as they are now."""
     return {
         status.name: memory_bytes(status.pid)
         for status in supervisor.status()
