@@ -24,7 +24,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 PEERS := .venv-peers
 ENVIRONMENTS := peers quixstreams plots
 
-.PHONY: help up down clean test faults check bench bench-peers bench-check lock install install-dev
+.PHONY: help up down clean test faults check bench bench-peers bench-check profiles lock install install-dev
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -62,6 +62,9 @@ bench-peers: $(ENVIRONMENTS:%=$(PEERS)/%/.done) ## Install what StreamHub is mea
 
 bench-check: install-dev ## Compare ratios with the last release; AGAINST=v0.1.0 names another revision.
 	@$(BIN)/python -m benchmarks.run --against $(or $(AGAINST),last-release) $(ARGS)
+
+profiles: install-dev $(PEERS)/plots/.done ## Draw where the hot paths spend their time; ARGS="--path decide" chooses.
+	@$(BIN)/python -m benchmarks.profiles $(ARGS)
 
 install: $(VENV)/.runtime ## Install what running needs into .venv.
 

@@ -1,7 +1,8 @@
 """Draws the plots of the results: ``python -m benchmarks.plots`` in the environment ``plots``.
 
-Reads every ``benchmarks/results/*.json`` and writes ``docs/plots/<name>.png``. Nothing of StreamHub
-is imported: matplotlib has an environment of its own, and is no dependency of ours.
+Reads every ``benchmarks/results/*.json`` and writes ``docs/plots/<name>.png``, and the profiles in
+``benchmarks/results/profiles`` as flame graphs. Nothing of StreamHub is imported: matplotlib has an
+environment of its own, and is no dependency of ours.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+
+from benchmarks.profiles.drawing import draw_all
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -51,6 +54,8 @@ def main() -> None:
     for result in sorted(RESULTS.glob("*.json")):
         for plot in json.loads(result.read_text(encoding="utf-8")).get("plots", ()):
             sys.stdout.write(f"{draw(plot, PLOTS).relative_to(ROOT)}\n")
+    for path in draw_all(RESULTS / "profiles", PLOTS):
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 
 if __name__ == "__main__":
