@@ -64,7 +64,7 @@ class Connections:
             OSError: the server is away, breaks off, or does not answer for a minute.
         """
         async with self._free:
-            reader, writer = self._idle.pop() if self._idle else await self._open()
+            reader, writer = await self._connection()
             try:
                 async with asyncio.timeout(_TIMEOUT_S):
                     writer.write(message)
@@ -76,6 +76,15 @@ class Connections:
                 raise
             self._idle.append((reader, writer))
             return answer
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return an idle connection that the server has not closed meanwhile, or a new one."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await self._open()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(*self._place, limit=_ANSWER_BYTES_MAX)
