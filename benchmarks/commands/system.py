@@ -39,6 +39,10 @@ _SETTING_OF = {
 }
 
 
+class NotPopulated(RuntimeError):
+    """StreamHub did not take the people in that a benchmark needs."""
+
+
 @dataclass(slots=True)
 class System:
     """A running StreamHub: its URL, its processes, a video and tokens of those who like it."""
@@ -101,7 +105,7 @@ async def populate(system: System, people: int, videos: int) -> None:
             name = f"bench{number}_{secrets.token_hex(4)}"
             account = {"email": f"{name}@example.org", "password": "correct horse"}
             answer = await client.post("/auth/register", json={**account, "username": name})
-            owner_id = answer.json()["data"]["id"]
+            owner_id = _data(answer)["id"]
             system.tokens.append(await _sign_in(client, account))
     await _publish(system, owner_id, videos)
 
@@ -114,8 +118,16 @@ async def _sign_in(client: httpx.AsyncClient, account: Mapping[str, str]) -> str
             break
         await asyncio.sleep(0.5)
         answer = await client.post("/auth/login", json=account)
-    token: str = answer.json()["data"]["accessToken"]
+    token: str = _data(answer)["accessToken"]
     return token
+
+
+def _data(answer: httpx.Response) -> dict[str, str]:
+    """Return what an answer holds; raises ``NotPopulated``, which says what was wrong."""
+    found: dict[str, str] | None = answer.json()["data"]
+    if not found:
+        raise NotPopulated(f"{answer.request.url}: {answer.status_code} {answer.text}")
+    return found
 
 
 async def _publish(system: System, owner_id: str, videos: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,13 +68,13 @@ def _measure(rounds: int, warm_up_s: float) -> Result:
 @contextmanager
 def _everything() -> Iterator[Settings]:
     """Run servers and processes as ``streamhub up`` does, in a folder of their own."""
+    os.environ["STREAMHUB_RATE_LIMIT_EXEMPT"] = "127.0.0.0/8"
     with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
         settings = Settings(
             data_dir=Path(folder),
             native_ports="free",
             port=_free_port(),
             log_level="warning",
-            rate_limit_exempt=("127.0.0.0/8",),
         )
         try:
             start_everything(settings, lambda _name, _what: None)
