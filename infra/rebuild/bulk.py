@@ -13,22 +13,31 @@ from events.base import TopicPartition
 from projections.batches import Batch
 from projections.fetching import Fetched, WholeFetchConsumer, log_unreadable
 
-#: Bytes, as they are in Kafka, that one piece has at most, and how many of one partition. Stores
-#: take the end of a piece in before the next one begins: the larger they are, the less is waited.
-PIECE_BYTES, PARTITION_BYTES = 16 << 20, 4 << 20
+#: Bytes, as they are in Kafka, that one piece has of a partition at most. Stores take the end of a
+#: piece in before the next one begins: the larger they are, the less is waited. Who is held to a
+#: rate waits anyway, and does so more evenly between smaller ones.
+_PARTITION_BYTES, _PACED_PARTITION_BYTES = 4 << 20, 1 << 20
+#: So many partitions fill a piece.
+_PARTITIONS = 4
 _WAIT_MS = 200
 
 
 class BulkReader:
-    """Reads committed records of some partitions from their positions on."""
+    """Reads committed records of some partitions from their positions on.
 
-    def __init__(self, bootstrap: str, starts: Mapping[TopicPartition, int]) -> None:
+    Whoever is ``paced`` gets smaller pieces.
+    """
+
+    def __init__(
+        self, bootstrap: str, starts: Mapping[TopicPartition, int], *, paced: bool = False
+    ) -> None:
+        partition_bytes = _PACED_PARTITION_BYTES if paced else _PARTITION_BYTES
         self._starts = {KafkaTopicPartition(s.topic, s.partition): at for s, at in starts.items()}
         self._consumer = WholeFetchConsumer(
-            partition_bytes=PARTITION_BYTES,
+            partition_bytes=partition_bytes,
             bootstrap_servers=bootstrap,
             auto_offset_reset="none",
-            fetch_max_bytes=PIECE_BYTES,
+            fetch_max_bytes=_PARTITIONS * partition_bytes,
         )
 
     async def start(self) -> None:

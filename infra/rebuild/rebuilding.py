@@ -253,7 +253,7 @@ class Rebuild:
             for source, start in (await runner.assign(read)).items():
                 at[source] = min(start, at.get(source, start))
             runners.append(runner)
-        reader = BulkReader(self.core.places.kafka, at)
+        reader = BulkReader(self.core.places.kafka, at, paced=self.pacer.rate > 0)
         await reader.start()
         return _Pass(runners, reader, at, ends)
 
