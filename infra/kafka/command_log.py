@@ -13,16 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import (
-    Consumer,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from commands.ports import (
     CachePosition,
@@ -35,6 +26,7 @@ from commands.ports import (
 )
 from events import base
 from events.codec import LogRecord, headers_of
+from infra.kafka.consumption import Consumption, UncommittedEnds
 from infra.kafka.transactions import Place, TransactionalWriter
 from infra.kafka.wire import Member
 from schemas.catalogue import DEAD_LETTERS, DOMAINS, REPLIES, domain_named
@@ -48,8 +40,9 @@ POLL_TIMEOUT_S = 0.25
 #: not wait.
 PACE_S = 0.012
 CATCH_UP_RECORDS = 5_000
+#: While nothing comes, the log is asked this often whether something should have come.
+_LOOK_S, _LOOK_TIMEOUT_S = 5.0, 2.0
 _OPERATION_TIMEOUT_S = 30.0
-_OLD_LEADER = {KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION}
 _SESSION_TIMEOUT_MS = 10_000
 #: What is written to.
 _TOPICS = (
@@ -168,8 +161,10 @@ class KafkaCommandLog:
         self._time_ms = 0
         #: When to poll again, by the clock of the loop.
         self._due = 0.0
+        self._consumption = Consumption()
+        self._look_at = 0.0
         self._consumer = Consumer(_consumer_settings(settings))
-        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap})
+        self._uncommitted_ends = UncommittedEnds(settings.bootstrap)
 
     async def start(self) -> None:
         """Fence whoever filled this slot before, and join the group; closed where that fails."""
@@ -204,7 +199,12 @@ class KafkaCommandLog:
         messages = self._take(BATCH_RECORDS) or await _in_thread(self._wait)
         assigned, self._assigned = self._assigned, []
         revoked, self._revoked = self._revoked, []
+        self._consumption.forget((p.topic, p.partition) for p in revoked)
         records = [log_record(message) for message in messages if _is_record(message)]
+        self._consumption.note({record.source: record.offset + 1 for record in records})
+        if not records and loop.time() >= self._look_at:
+            await _in_thread(self._look)
+            self._look_at = loop.time() + _LOOK_S
         self._time_ms = max((self._time_ms, *(record.timestamp_ms for record in records)))
         if 1 < len(records) < BATCH_RECORDS:
             self._due = loop.time() + PACE_S
@@ -213,6 +213,15 @@ class KafkaCommandLog:
             [_domain_partition(p) for p in assigned],
             [_domain_partition(p) for p in revoked],
         )
+
+    def _look(self) -> None:
+        places = self._consumption.places()
+        try:
+            ends = self._uncommitted_ends.of(places, _LOOK_TIMEOUT_S) if places else {}
+        except KafkaException:
+            return  # Where nothing can be asked, nothing can be read either.
+        if complaint := self._consumption.complaint(ends):
+            raise TransactionLostError(f"the consumer of commands gets nothing: {complaint}")
 
     def _take(self, limit: int) -> list[Message]:
         try:
@@ -276,26 +285,14 @@ class KafkaCommandLog:
         offsets has ended by then, and one in which it had not is refused for its generation:
         whatever it managed to commit lies below the uncommitted end that is read now.
         """
-        self._consumer.committed(
+        committed = self._consumer.committed(
             [TopicPartition(domain_named(p.domain).commands, p.partition) for p in partitions],
             timeout=_OPERATION_TIMEOUT_S,
         )
-        try:
-            return self._uncommitted_ends(places)
-        except KafkaException as error:
-            if error.args[0].code() not in _OLD_LEADER:
-                raise
-        # The broker has been away since this client asked; another one knows the present leaders.
-        self._admin = AdminClient({"bootstrap.servers": self._settings.bootstrap})
-        return self._uncommitted_ends(places)
-
-    def _uncommitted_ends(self, places: Sequence[Place]) -> dict[Place, int]:
-        futures = self._admin.list_offsets(
-            {TopicPartition(*place): OffsetSpec.latest() for place in places},  # type: ignore[no-untyped-call]
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=_OPERATION_TIMEOUT_S,
-        )
-        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+        # Where nothing was committed yet, the first record tells.
+        known = {(tp.topic, tp.partition): tp.offset for tp in committed if tp.offset >= 0}
+        self._consumption.note(known)
+        return self._uncommitted_ends.of(places, _OPERATION_TIMEOUT_S)
 
     def next_offset(self, partition: DomainPartition) -> int:
         events, _ = _places(partition)

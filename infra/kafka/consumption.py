@@ -1,0 +1,83 @@
+"""Whether a consumer of commands still gets what it reads, and where partitions end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from infra.kafka.transactions import Place
+
+_OLD_LEADER = {KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION}
+
+
+class UncommittedEnds:
+    """Asks where partitions end, records of transactions that have not ended included."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._admin = self._connected()
+
+    def _connected(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._bootstrap})
+
+    def of(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+        """Return the offset behind the last record of each; raises ``KafkaException``."""
+        try:
+            return self._ask(places, timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() not in _OLD_LEADER:
+                raise
+        # The broker has been away since this client asked; another one knows the present leaders.
+        self._admin = self._connected()
+        return self._ask(places, timeout_s)
+
+    def _ask(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+        futures = self._admin.list_offsets(
+            {TopicPartition(*place): OffsetSpec.latest() for place in places},  # type: ignore[no-untyped-call]
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=timeout_s,
+        )
+        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+
+
+class Consumption:
+    """Where a consumer is in each partition, as far as that is known, and whether it gets on.
+
+    A consumer can stop getting anything for good without a word. Behind a log that was restored
+    from an older copy, librdkafka waits for a leader that is as new as the one that it knew.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[Place, int] = {}
+        #: Where it was at the last look, in partitions that held more by then.
+        self._behind: dict[Place, int] = {}
+
+    def places(self) -> Sequence[Place]:
+        """Return the partitions whose positions are known."""
+        return [*self._at]
+
+    def note(self, positions: Mapping[Place, int]) -> None:
+        """Note the offset of the next record to come of each of these."""
+        self._at.update(positions)
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Leave partitions out that others read from now on."""
+        for place in places:
+            self._at.pop(place, None)
+
+    def complaint(self, ends: Mapping[Place, int]) -> str:
+        """Say where it read what the log does not hold, or stands since the last look; "" if not.
+
+        To be asked after a time without records, and not much oftener than they take to come.
+        """
+        behind = {place: at for place, at in self._at.items() if at < ends[place]}
+        stuck = [place for place, at in behind.items() if self._behind.get(place) == at]
+        stuck += [place for place, at in self._at.items() if at > ends[place]]
+        self._behind = behind
+        if not stuck:
+            return ""
+        topic, partition = place = stuck[0]
+        return f"it stands at {self._at[place]} of {topic}/{partition}, which ends at {ends[place]}"
