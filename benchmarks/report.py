@@ -127,9 +127,9 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def commit() -> str:
-    """Return what ``git describe`` says of the tree, "" without git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+def commit(tree: Path = ROOT) -> str:
+    """Return what ``git describe`` says of a checkout, "" without git."""
+    command = ["git", "-C", str(tree), "describe", "--always", "--dirty"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

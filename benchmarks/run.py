@@ -13,12 +13,10 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -26,8 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import compare, environments, report, scale, trend
-from infra.native.stack import NativeStack
-from infra.settings import Settings
+from benchmarks.servers import native_servers
 
 #: Where the ``SERVERS`` and ``run`` of each topic are.
 TOPICS: Mapping[str, str] = {
@@ -137,7 +134,7 @@ def _measure(topic: str, rounds: int, *, quick: bool) -> None:
     out.print(f"[bold]{topic}[/bold]")
     module = cast("report.Topic", import_module(TOPICS[topic]))
     load = report.load_average()
-    with _environment_kept(), _servers(module.SERVERS) as urls:
+    with _environment_kept(), native_servers(module.SERVERS) as urls:
         result = _run(module, urls, rounds, quick=quick)
     content = report.document(topic, result, rounds, quick=quick, load_at_start=load)
     path = report.write(content)
@@ -160,20 +157,6 @@ def _environment_kept() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextmanager
-def _servers(names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Start the servers that a topic names, and end them with it."""
-    if not names:
-        yield {}
-        return
-    with tempfile.TemporaryDirectory(prefix="streamhub-benchmark-") as folder:
-        stack = NativeStack(Path(folder), Settings().cache_dir, ports="free")
-        try:
-            yield stack.up(names, lambda _server, _what: None)
-        finally:
-            stack.down()
 
 
 def _table(result: report.Result) -> Table:

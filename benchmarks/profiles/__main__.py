@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +18,7 @@ from types import MappingProxyType
 from benchmarks import environments, report
 from benchmarks.profiles import page, spy
 from benchmarks.profiles.stacks import fold, prune
-from infra.native.stack import NativeStack
-from infra.settings import Settings
+from benchmarks.servers import native_servers
 
 _LOG = ("kafka", "postgres")
 _ALL = (*_LOG, "redis", "clickhouse", "opensearch", "s3")
@@ -101,7 +98,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _profile(paths: Sequence[str], side: str, tree: Path, seconds: int) -> None:
     """Record hot paths of one load, on servers of its own."""
     one = PATHS[paths[0]]
-    with _servers(one.servers) as urls:
+    with native_servers(one.servers) as urls:
         for seen in spy.recordings(one.load, paths, urls, tree, seconds):
             written = page.write(_profile_of(seen, side, tree))
             print(written.relative_to(report.ROOT))
@@ -113,29 +110,13 @@ def _profile_of(seen: spy.Recording, side: str, tree: Path) -> page.Profile:
     return page.Profile(
         path=seen.path,
         side=side,
-        commit=_commit(tree),
+        commit=report.commit(tree),
         machine=report.machine(),
         samples=folded.samples,
         unit=PATHS[seen.path].unit,
         cpu_us=seen.cpu_s * work / max(seen.done, 1.0) * 1e6,
         stacks=prune(folded.stacks),
     )
-
-
-def _commit(tree: Path) -> str:
-    command = ["git", "-C", str(tree), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-@contextmanager
-def _servers(names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Start servers in a temporary folder, and end them."""
-    with tempfile.TemporaryDirectory(prefix="streamhub-profile-") as folder:
-        stack = NativeStack(Path(folder), Settings().cache_dir, ports="free")
-        try:
-            yield stack.up(names, lambda _server, _what: None)
-        finally:
-            stack.down()
 
 
 if __name__ == "__main__":

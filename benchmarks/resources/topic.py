@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.query_api.serving import free_port
 from benchmarks.report import Figure, Result, Spread
 from benchmarks.resources.loaded import RATE, WARM_UP_S, under_load
 from benchmarks.resources.log_size import bytes_per_event
@@ -73,7 +73,7 @@ def _everything() -> Iterator[Settings]:
         settings = Settings(
             data_dir=Path(folder),
             native_ports="free",
-            port=_free_port(),
+            port=free_port(),
             log_level="warning",
         )
         try:
@@ -81,13 +81,6 @@ def _everything() -> Iterator[Settings]:
             yield settings
         finally:
             native_stack(settings).down()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _result(raw: Mapping[str, Any]) -> Result:
