@@ -12,6 +12,7 @@ transactions and checksums, stays the client's own; what decompresses is replace
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,19 +35,53 @@ PARTITION_BYTES = 1 << 20
 #: How long the next fetch waits for the last one to be taken: for ever. Otherwise it goes without
 #: the partitions that have something, which would then have to wait until others get something.
 _UNTAKEN_S = 86_400.0
-#: Given to a consumer instead of a deserializer of keys, it asks for fetches instead of records.
-_WHOLE_FETCHES = object()
+#: Offsets from which up a fetch is worth its costs, and the next one need not wait for company.
+FULL_OFFSETS = 1_000
+
+
+class Pace:
+    """When the next fetch may begin: some time after one that brought little.
+
+    Given to a consumer instead of a deserializer of keys, it asks for fetches instead of records.
+    """
+
+    def __init__(self, pace_s: float) -> None:
+        self._pace_s = pace_s
+        self._due = 0.0
+        self._offsets = 0
+
+    async def rest(self) -> None:
+        """Return when the next fetch may begin."""
+        now = asyncio.get_running_loop().time()
+        if self._due > now:
+            await asyncio.sleep(self._due - now)
+
+    def fetched(self, offsets: int) -> None:
+        """Note that a partition brought so many offsets."""
+        self._offsets += offsets
+
+    def over(self) -> None:
+        """Note that all partitions of a fetch are here."""
+        if 0 < self._offsets < FULL_OFFSETS:
+            self._due = asyncio.get_running_loop().time() + self._pace_s
+        self._offsets = 0
 
 
 class WholeFetchConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """Gets what is committed, as ``Fetched`` where others get records; commits nothing itself.
 
-    ``options`` are the client's.
+    A fetch that brought little is followed by the next one ``pace_s`` after it. The client fetches
+    ahead, so whoever took what comes at such a pace instead would each time get what the fetch
+    found when it was sent off, and what came since a whole turn later. ``options`` are the
+    client's.
     """
 
-    def __init__(self, partition_bytes: int = PARTITION_BYTES, **options: Any) -> None:
+    def __init__(
+        self, partition_bytes: int = PARTITION_BYTES, pace_s: float = 0.0, **options: Any
+    ) -> None:
+        self._pace = Pace(pace_s)
         super().__init__(
-            key_deserializer=_WHOLE_FETCHES,
+            key_deserializer=self._pace,
             isolation_level="read_committed",
             enable_auto_commit=False,
             max_partition_fetch_bytes=partition_bytes,
@@ -55,7 +90,21 @@ class WholeFetchConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
     async def start(self) -> None:
         await super().start()
-        self._fetcher._prefetch_backoff = _UNTAKEN_S  # noqa: SLF001 - no setting leads there
+        # No setting leads to either.
+        self._fetcher._prefetch_backoff = _UNTAKEN_S  # noqa: SLF001
+        self._at_once = self._fetcher._proc_fetch_request  # noqa: SLF001
+        self._fetcher._proc_fetch_request = self._in_time  # noqa: SLF001
+
+    async def _in_time(self, *fetch: Any) -> bool:
+        """Fetch when it is time to; say whether something came."""
+        try:
+            await self._pace.rest()
+        except asyncio.CancelledError:
+            # As the client's own: the partitions are gone, and so is the interest.
+            return False
+        found: bool = await self._at_once(*fetch)
+        self._pace.over()
+        return found
 
 
 def log_unreadable(error: KafkaError) -> Unavailable:
@@ -154,16 +203,19 @@ class _WholeFetch(PartitionRecords):  # type: ignore[misc]
         kept: _Kept,
         aborted: Sequence[tuple[int, int]] | None,
         begins: int,
+        pace: Pace,
         *options: Any,
     ) -> None:
-        super().__init__(tp, kept, aborted, begins, *options)
+        super().__init__(tp, kept, aborted, begins, None, *options)
+        end = _end(kept.data, begins)
+        pace.fetched(end - begins)
         self._fetched = Fetched(
             TopicPartition(tp.topic, tp.partition),
             begins,
-            _end(kept.data, begins),
+            end,
             kept.data,
             tuple(aborted or ()),
-            options,
+            (None, *options),
         )
 
     def _unpack_records(self) -> Iterator[Fetched]:
@@ -190,8 +242,10 @@ def _partition_records(
     *options: Any,
 ) -> PartitionRecords:
     """Stand in for the class ``PartitionRecords``."""
-    if key_deserializer is _WHOLE_FETCHES:
-        return _WholeFetch(tp, kept, aborted, begins, None, value_deserializer, *options)
+    if isinstance(key_deserializer, Pace):
+        return _WholeFetch(
+            tp, kept, aborted, begins, key_deserializer, value_deserializer, *options
+        )
     return PartitionRecords(
         tp, kept, aborted, begins, key_deserializer, value_deserializer, *options
     )

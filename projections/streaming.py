@@ -24,7 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from events.base import TopicPartition
-from projections.batches import Batch, BatchReader, parted, span
+from projections.batches import Batch, BatchReader, parted
 from projections.event_loop import new_event_loop
 from projections.fetching import Fetched, WholeFetchConsumer
 
@@ -35,8 +35,6 @@ FETCH_WAIT_MS = 500
 MESSAGE_RECORDS = 20_000
 #: Bytes, as they are in Kafka, that one fetch brings at most.
 FETCH_BYTES = 16 << 20
-#: From here up a batch is worth its costs, and the next one need not wait for company.
-FULL_RECORDS = 1_000
 COMMIT_INTERVAL_S = 1.0
 SESSION_TIMEOUT_S = 10.0
 
@@ -74,6 +72,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_BYTES,
+            pace_s=cast("BatchConsumer", self.consumer).reader.pace_s,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
@@ -84,8 +83,6 @@ class BatchConsumer(driver.Consumer):
     """Yields what a fetch brought, some thousand records at once; positions are the reader's."""
 
     reader: BatchReader
-    #: When the next fetch may begin, by the clock of the loop.
-    _due: float = 0.0
     #: How often it was put to the reader's positions.
     _seeks: int = 0
 
@@ -102,7 +99,6 @@ class BatchConsumer(driver.Consumer):
         self._seeks += 1
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
-        await asyncio.sleep(max(0.0, self._due - self.loop.time()))
         fetched, active = await self._wait_next_records(timeout)
         seeks = self._seeks
         batches = [
@@ -111,8 +107,6 @@ class BatchConsumer(driver.Consumer):
             if active is None or tp in active
             for one in cast("Sequence[Fetched]", fetches)
         ]
-        if batches and span(batches) < FULL_RECORDS:
-            self._due = self.loop.time() + self.reader.pace_s
         for together in parted(batches, MESSAGE_RECORDS):
             # After a rebalance the reader may stand elsewhere, and what is left is fetched anew.
             if not self.flow_active or self._seeks != seeks:

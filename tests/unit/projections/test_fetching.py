@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
 from events.base import TopicPartition
 from events.errors import Unavailable
-from projections.fetching import _WHOLE_FETCHES, Fetched
+from projections.fetching import Fetched, Pace
 
 PLACE = KafkaTopicPartition("events.engagement", 3)
 MAGIC, LZ4 = 2, 3
@@ -52,7 +52,7 @@ def fetch(
     """Return what the client makes of bytes from the broker."""
     kept = fetcher.MemoryRecords(data)
     whole = fetcher.PartitionRecords(
-        PLACE, kept, aborted, begins, _WHOLE_FETCHES, None, check, READ_COMMITTED
+        PLACE, kept, aborted, begins, Pace(0.0), None, check, READ_COMMITTED
     )
     (fetched,) = whole
     assert whole.next_fetch_offset == fetched.ends, "the client would go on elsewhere"
