@@ -172,8 +172,10 @@ def _stream_workers(core: Core, readers: Sequence[BatchReader]) -> list[StreamWo
     if not readers:
         return []
     from projections.streaming import StreamWorker
+    from projections.unpacking import SharedRecords
 
-    return [StreamWorker(core.places.kafka, reader) for reader in readers]
+    shared = SharedRecords.among([reader.topics() for reader in readers])
+    return [StreamWorker(core.places.kafka, reader, shared=shared) for reader in readers]
 
 
 async def _stop(workers: Sequence[StreamWorker], deciding: Sequence[asyncio.Task[None]]) -> None:

@@ -1,33 +1,26 @@
-"""What a fetch brought of a partition, unpacked where it is read and not before.
+"""Consumers that hand over the bytes of a fetch, and begin the next one at a pace.
 
-aiokafka makes objects of all records of a fetch before it hands out the first. Thousands of them,
-a dozen headers each, then pass through the processor's caches once for everything that is done to
-them, and that costs more than the doing. Here the client hands over the bytes that came; a record
-is made when it is read, and its room is free again for the next ones.
-
-The client has no setting for that: two names in its fetcher's module are replaced below. A
-``WholeFetchConsumer`` gets fetches, all other consumers get records as ever. Reading as such, with
-transactions and checksums, stays the client's own; what decompresses is replaced for all of them.
+aiokafka makes objects of all records of a fetch before it hands out the first. Here they are made
+where they are read (``unpacking``). The client has no setting for that: two names in its fetcher's
+module are replaced below. A ``WholeFetchConsumer`` gets fetches, all other consumers get records as
+ever; what decompresses is replaced for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.errors import KafkaError
 from aiokafka.record._crecords import default_records
 from aiokafka.record.memory_records import MemoryRecords
 
 from events.base import TopicPartition
-from events.codec import LogRecord, headers_of
-from events.errors import Unavailable
+from projections.unpacking import Fetched
 
 #: Bytes, as they are in Kafka, that a fetch brings of one partition at most where nothing else is
 #: said; it is never parted.
@@ -107,11 +100,6 @@ class WholeFetchConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         return found
 
 
-def log_unreadable(error: KafkaError) -> Unavailable:
-    """Return what readers of the log are told of an error of the client."""
-    return Unavailable(f"The log cannot be read: {error}", code="LOG_UNAVAILABLE")
-
-
 class _Kept:
     """Stands in for ``MemoryRecords``: keeps the bytes, which may be read more than once."""
 
@@ -121,77 +109,6 @@ class _Kept:
         self.has_next = records.has_next
         self.next_batch = records.next_batch
         self.size_in_bytes = records.size_in_bytes
-
-
-class _Unpacked(LogRecord):
-    """A record that makes of what was unpacked what somebody asks for; most is not asked for."""
-
-    __slots__ = ("_headers", "_record", "stored_name")
-
-    def __init__(self, source: TopicPartition, record: Any) -> None:
-        self.source = source
-        self.offset = record.offset
-        self.value = record.value or b""
-        self.events = None
-        self._record = record
-        self._headers: dict[str, bytes] | None = None
-        self.stored_name: bytes | None = self.header("ce_type")
-
-    @property
-    def key(self) -> str:  # type: ignore[override]
-        return (self._record.key or b"").decode("utf-8", "replace")
-
-    @property
-    def timestamp_ms(self) -> int:  # type: ignore[override]
-        timestamp: int = self._record.timestamp
-        return timestamp
-
-    def header(self, name: str) -> bytes | None:
-        """Look for one header, which costs less than sorting all of them out."""
-        found: bytes | None
-        for header, found in self._record.headers:
-            if header == name:
-                return found
-        return None
-
-    @property
-    def headers(self) -> Mapping[str, bytes]:  # type: ignore[override]
-        if self._headers is None:
-            self._headers = headers_of(self._record.headers)
-        return self._headers
-
-
-class _Raw(PartitionRecords):  # type: ignore[misc]
-    """The client's reading, with records of ours."""
-
-    def _consumer_record(self, source: Any, record: Any) -> _Unpacked:
-        return _Unpacked(source, record)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched(Iterable[LogRecord]):
-    """The committed records of a fetch; every iteration reads them anew.
-
-    ``ends`` is the offset behind the fetch, with all that is no record in it.
-
-    Raises:
-        Unavailable: while iterating, where a checksum is wrong.
-    """
-
-    source: TopicPartition
-    begins: int
-    ends: int
-    data: bytes
-    aborted: Sequence[tuple[int, int]]
-    options: Sequence[Any]
-
-    def __iter__(self) -> Iterator[LogRecord]:
-        records = MemoryRecords(self.data)
-        raw = _Raw(self.source, records, self.aborted, self.begins, *self.options)
-        try:
-            yield from raw._records_iterator  # noqa: SLF001 - spares a call a record
-        except KafkaError as error:
-            raise log_unreadable(error) from error
 
 
 class _WholeFetch(PartitionRecords):  # type: ignore[misc]

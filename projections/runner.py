@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _PIECE_RECORDS = 128
 #: Batches share a step of the store until they span this many offsets. While the store takes a
 #: step in, the next one is made.
-_STEP_RECORDS = 5_000
+_STEP_RECORDS = 10_000
 
 
 class BatchMissing(StreamHubError):

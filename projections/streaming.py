@@ -26,7 +26,8 @@ from faust.types import TP, ConsumerMessage
 from events.base import TopicPartition
 from projections.batches import Batch, BatchReader, parted
 from projections.event_loop import new_event_loop
-from projections.fetching import Fetched, WholeFetchConsumer
+from projections.fetching import WholeFetchConsumer
+from projections.unpacking import Fetched, SharedRecords
 
 log = structlog.get_logger(__name__)
 
@@ -101,9 +102,12 @@ class BatchConsumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
         fetched, active = await self._wait_next_records(timeout)
         seeks = self._seeks
+        shared = cast("BatchTransport", self.transport).shared
+        # In one order, so that readers of a process come to the same records at about the same
+        # time.
         batches = [
-            Batch(one.source, one.begins, one.ends, one)
-            for tp, fetches in (fetched or {}).items()
+            one.batch(shared)
+            for tp, fetches in sorted((fetched or {}).items())
             if active is None or tp in active
             for one in cast("Sequence[Fetched]", fetches)
         ]
@@ -167,19 +171,33 @@ class BatchTransport(driver.Transport):
 
     Consumer = BatchConsumer
 
-    def __init__(self, url: Any, app: Any, reader: BatchReader) -> None:
+    def __init__(
+        self, url: Any, app: Any, reader: BatchReader, shared: SharedRecords | None
+    ) -> None:
         super().__init__(url, app, app.loop)
         self.reader = reader
+        self.shared = shared
 
 
 class StreamWorker:
-    """Runs one reader in a Faust app; ``failed`` completes when it can go no further."""
+    """Runs one reader in a Faust app; ``failed`` completes when it can go no further.
 
-    def __init__(self, bootstrap: str, reader: BatchReader, instance: str = "") -> None:
+    ``shared`` is what several in a process have in common.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        reader: BatchReader,
+        instance: str = "",
+        shared: SharedRecords | None = None,
+    ) -> None:
         self.reader = reader
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app = _faust_app(bootstrap, reader.name, instance)
-        self._app.transport = BatchTransport(self._app.conf.broker_consumer, self._app, reader)
+        self._app.transport = BatchTransport(
+            self._app.conf.broker_consumer, self._app, reader, shared
+        )
         topic = self._app.topic(
             *sorted(reader.topics()),
             key_type=bytes,

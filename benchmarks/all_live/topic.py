@@ -25,16 +25,18 @@ from projections.registry import PROJECTIONS
 
 SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
 VIEWS, QUICK_VIEWS = 150_000, 20_000
-#: What it is called -> the roles of each worker.
+#: What it is called -> the roles of each worker. Two that are about as fast share a process: what
+#: one of them has unpacked and decoded is there for the other.
 WORKERS: Mapping[str, Sequence[Sequence[str]]] = {
     "one worker": [["projections"]],
     "two workers": [
-        ["projections-postgres", "projections-opensearch"],
-        ["projections-redis", "projections-clickhouse"],
+        ["projections-postgres", "projections-redis"],
+        ["projections-clickhouse", "projections-opensearch"],
     ],
 }
 _TIMEOUT_S = 300.0
-_POLL_S = 0.05
+#: Asking all stores costs them something: five times as often took a tenth of a core.
+_POLL_S = 0.25
 
 #: (projection, partition) -> an offset.
 Places = dict[tuple[str, TopicPartition], int]
@@ -53,11 +55,14 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
             relieve_collector()
             for sink in core.sinks:
                 await sink.prepare([each for each in PROJECTIONS if each.store is sink.store])
-            for _ in range(rounds):
-                for worker, roles in WORKERS.items():
-                    seed += 1
-                    events = await _append(core, Site(QUICK_VIEWS if quick else VIEWS, seed))
-                    shares = await _shares_per_second(core, ends, roles, folder)
+            # Servers in Java take several times as long for what they have not compiled yet, so
+            # what the first worker does is not counted.
+            runs = [next(iter(WORKERS)), *[*WORKERS] * rounds]
+            for number, worker in enumerate(runs):
+                seed += 1
+                events = await _append(core, Site(QUICK_VIEWS if quick else VIEWS, seed))
+                shares = await _shares_per_second(core, ends, WORKERS[worker], folder)
+                if number > 0:
                     rates[worker].append(events * shares)
     return Result(
         about=(

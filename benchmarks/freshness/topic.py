@@ -24,7 +24,7 @@ SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
 RATES, QUICK_RATES = (20.0, 100.0, 200.0, 500.0), (20.0, 100.0)
 SECONDS, QUICK_SECONDS = 15.0, 6.0
 #: Servers in Java compile what they do often; before that they take several times as long.
-WARM_UP_S, WARM_UP_RATE = 30.0, 50.0
+WARM_UP_S, WARM_UP_RATE = 150.0, 200.0
 TARGETS_MS: Mapping[str, float] = {
     str(Store.POSTGRES): 100,
     str(Store.REDIS): 100,

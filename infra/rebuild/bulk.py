@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError
 
 from events.base import TopicPartition
 from projections.batches import Batch
-from projections.fetching import Fetched, WholeFetchConsumer, log_unreadable
+from projections.fetching import WholeFetchConsumer
+from projections.unpacking import Fetched, SharedRecords, log_unreadable
 
 #: Bytes, as they are in Kafka, that one piece has of a partition at most. Stores take the end of a
 #: piece in before the next one begins: the larger they are, the less is waited. Who is held to a
@@ -25,12 +26,19 @@ _WAIT_MS = 200
 class BulkReader:
     """Reads committed records of some partitions from their positions on.
 
-    Whoever is ``paced`` gets smaller pieces.
+    Whoever is ``paced`` gets smaller pieces. ``shared`` is what several readers of them have in
+    common.
     """
 
     def __init__(
-        self, bootstrap: str, starts: Mapping[TopicPartition, int], *, paced: bool = False
+        self,
+        bootstrap: str,
+        starts: Mapping[TopicPartition, int],
+        shared: SharedRecords | None = None,
+        *,
+        paced: bool = False,
     ) -> None:
+        self._shared = shared
         partition_bytes = _PACED_PARTITION_BYTES if paced else _PARTITION_BYTES
         self._starts = {KafkaTopicPartition(s.topic, s.partition): at for s, at in starts.items()}
         self._consumer = WholeFetchConsumer(
@@ -68,7 +76,7 @@ class BulkReader:
         except KafkaError as error:
             raise log_unreadable(error) from error
         return [
-            Batch(fetched.source, fetched.begins, fetched.ends, fetched)
+            fetched.batch(self._shared)
             for one in fetches.values()
             for fetched in cast("Sequence[Fetched]", one)
         ]

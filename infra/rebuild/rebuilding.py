@@ -25,11 +25,11 @@ from infra.kafka.ends import LogEnds
 from infra.rebuild.bulk import BulkReader
 from infra.rebuild.comparing import Comparison, compare
 from infra.rebuild.pacing import Pacer
-from infra.rebuild.sharing import shared
 from projections.batches import Batch
 from projections.declaration import Projection, Store
 from projections.ports import Sink
 from projections.runner import ChosenBuilds, Runner
+from projections.unpacking import SharedRecords
 
 log = structlog.get_logger(__name__)
 
@@ -253,7 +253,8 @@ class Rebuild:
             for source, start in (await runner.assign(read)).items():
                 at[source] = min(start, at.get(source, start))
             runners.append(runner)
-        reader = BulkReader(self.core.places.kafka, at, paced=self.pacer.rate > 0)
+        shared = SharedRecords.among([runner.topics() for runner in runners])
+        reader = BulkReader(self.core.places.kafka, at, shared, paced=self.pacer.rate > 0)
         await reader.start()
         return _Pass(runners, reader, at, ends)
 
@@ -288,13 +289,12 @@ class Rebuild:
         batches = [_cut(batch, work.limit) for batch in batches]
         for batch in batches:
             work.at[batch.source] = batch.ends
-        shares: dict[str, list[Batch]] = {runner.name: [] for runner in work.runners}
-        for batch in batches:
-            readers = [each.name for each in work.runners if batch.source.topic in each.topics()]
-            for name, share in zip(readers, shared(batch, len(readers)), strict=True):
-                shares[name].append(share)
-        await asyncio.gather(*(runner.apply(shares[runner.name]) for runner in work.runners))
+        await asyncio.gather(*(each.apply(_read_by(each, batches)) for each in work.runners))
         await self.pacer.spend(sum(batch.ends - batch.begins for batch in batches))
+
+
+def _read_by(runner: Runner, batches: Sequence[Batch]) -> list[Batch]:
+    return [batch for batch in batches if batch.source.topic in runner.topics()]
 
 
 def _cut(batch: Batch, limit: Mapping[TopicPartition, int]) -> Batch:

@@ -12,7 +12,8 @@ from aiokafka.structs import TopicPartition as Partition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from projections.fetching import FULL_OFFSETS, Fetched, WholeFetchConsumer
+from projections.fetching import FULL_OFFSETS, WholeFetchConsumer
+from projections.unpacking import Fetched
 from tests.conftest import Servers
 
 _TIMEOUT_S = 30.0

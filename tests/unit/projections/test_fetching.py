@@ -14,7 +14,9 @@ from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
 from events.base import TopicPartition
 from events.errors import Unavailable
-from projections.fetching import Fetched, Pace
+from projections.batches import Batch
+from projections.fetching import Pace
+from projections.unpacking import Fetched, SharedRecords
 
 PLACE = KafkaTopicPartition("events.engagement", 3)
 MAGIC, LZ4 = 2, 3
@@ -138,3 +140,70 @@ def test_records_tell_what_else_they_hold_when_asked() -> None:
 def test_batches_are_decompressed_by_the_faster_library() -> None:
     assert default_records.lz4_decode is lz4.frame.decompress
     assert [record.value for record in fetch(batch(0, "a" * 100_000))] == [b"a" * 100_000]
+
+
+def values(batch: Batch) -> list[bytes]:
+    return [record.value for record in batch.records]
+
+
+def test_readers_of_a_topic_get_the_same_records_and_who_comes_again_new_ones() -> None:
+    fetched = fetch(batch(0, "a", "b") + batch(2, "c"))
+    shared = SharedRecords({PLACE.topic: 2})
+    first, second, third = (list(fetched.batch(shared).records) for _ in range(3))
+    assert [record.value for record in first] == [b"a", b"b", b"c"]
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert third == first
+    assert not any(one is other for one, other in zip(first, third, strict=True))
+
+
+def test_readers_share_what_came_in_different_fetches() -> None:
+    """The broker sends the same batches, but not always as many of them."""
+    shared = SharedRecords({PLACE.topic: 2})
+    ahead = list(fetch(batch(0, "a") + batch(1, "b", "c")).batch(shared).records)
+    (behind,) = fetch(batch(1, "b", "c"), begins=2).batch(shared).records
+    assert behind is ahead[2]
+
+
+def test_what_was_held_longest_goes_first() -> None:
+    shared = SharedRecords({PLACE.topic: 2}, most=3)
+    fetches = [fetch(batch(start, "a", "b"), begins=start) for start in (0, 2)]
+    before = [list(fetched.batch(shared).records) for fetched in fetches]
+    after = [list(fetched.batch(shared).records) for fetched in reversed(fetches)]
+    assert after[0][0] is before[1][0]
+    assert after[1][0] is not before[0][0]
+    assert after[1] == before[0]
+
+
+def test_another_batch_at_the_same_place_is_not_taken_for_the_first() -> None:
+    """As in a log that was restored from an older copy and written to again."""
+    shared = SharedRecords({PLACE.topic: 2})
+    assert values(fetch(batch(0, "a")).batch(shared)) == [b"a"]
+    assert values(fetch(batch(0, "b")).batch(shared)) == [b"b"]
+
+
+def test_shared_records_of_an_aborted_transaction_are_passed_over_by_each_reader() -> None:
+    shared = SharedRecords({PLACE.topic: 2})
+    data = (
+        batch(0, "lost", producer=7)
+        + batch(1, "kept", producer=8)
+        + marker(2, ABORT_MARKER.type_, producer=7)
+    )
+    for _ in range(2):
+        assert values(fetch(data, aborted=[(7, 0)]).batch(shared)) == [b"kept"]
+
+
+def test_all_readers_hear_that_the_log_cannot_be_read() -> None:
+    """R1: who took what came before for the whole batch would leave the rest out for good."""
+    shared = SharedRecords({PLACE.topic: 2})
+    data = bytearray(batch(0, "a") + batch(1, "b", codec=0))
+    data[-1] ^= 0xFF
+    for _ in range(2):
+        read = iter(fetch(bytes(data), check=True).batch(shared).records)
+        assert next(read).value == b"a"
+        with pytest.raises(Unavailable, match="CRC"):
+            next(read)
+
+
+def test_a_single_reader_shares_nothing() -> None:
+    assert SharedRecords.among([["events.videos"]]) is None
+    assert SharedRecords.among([["events.videos"], ["events.videos"]]) is not None
