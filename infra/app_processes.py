@@ -23,14 +23,16 @@ class AppProcess:
 
     name: str
     arguments: tuple[str, ...]
+    niceness: int = 0
 
 
 #: Four processes suit two cores: one that answers, one that decides, one that projects, one that
-#: transcodes and moderates.
+#: transcodes and moderates. Where cores are short the last one gets what is left: nobody waits for
+#: it by the millisecond.
 PROCESSES = (
     AppProcess("commands", ("worker", "commands")),
     AppProcess("projections", ("worker", "projections")),
-    AppProcess("processors", ("worker", "processors")),
+    AppProcess("processors", ("worker", "processors"), niceness=10),
 )
 
 
@@ -106,4 +108,5 @@ def _worker(settings: Settings, process: AppProcess) -> ProcessSpec:
         log_file=_log_file(settings, process.name),
         env=_environment(settings),
         stop_timeout_s=30.0,
+        niceness=process.niceness,
     )

@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from infra.supervisor.priority import stand_back
 from infra.supervisor.spec import ProcessSpec
 
 # The first restart is immediate; later ones wait 0.5 s, 1 s, 2 s … up to the cap.
@@ -210,6 +211,8 @@ class SupervisedProcess:
             self._on_exit(f"cannot be started: {error}", now)
             return
         self.pid = self._child.pid
+        if self.spec.niceness:
+            stand_back(self.pid, self.spec.niceness)
         with contextlib.suppress(psutil.NoSuchProcess):
             self.create_time = psutil.Process(self.pid).create_time()
         self.state = State.STARTING

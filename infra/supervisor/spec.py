@@ -31,6 +31,7 @@ class ProcessSpec:
     waits until everything in ``depends_on`` (names of any group) is ready, and is stopped before
     it. A process whose ``alive_check`` fails for ``alive_timeout_s``, other than by taking too
     long, is stopped and started again. ``restart=False`` is for a process that is meant to end.
+    Where processors are short, a process of a higher ``niceness`` (0 to 19) gets less of them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ProcessSpec:
     start_timeout_s: float = 240.0
     depends_on: tuple[str, ...] = ()
     restart: bool = True
+    niceness: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON-ready data; ``from_json`` gives an equal one back."""

@@ -134,6 +134,18 @@ def broken_with_check(spec: ProcessSpec) -> ProcessSpec:
     return ProcessSpec.from_json(data)
 
 
+def test_a_process_that_is_to_stand_back_does_and_so_does_its_session(
+    client: SupervisorClient, tmp_path: Path
+) -> None:
+    pid = start(client, spec_of(tmp_path, "a", niceness=7))
+    other = start(client, spec_of(tmp_path, "b"))
+    own = os.getpriority(os.PRIO_PROCESS, other)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 7 > own
+    session = Path(f"/proc/{pid}/autogroup")
+    if session.exists():
+        assert session.read_text().split()[-1] == "7"
+
+
 def test_a_program_that_does_not_exist_fails_and_says_so(
     client: SupervisorClient, tmp_path: Path
 ) -> None:
