@@ -97,7 +97,7 @@ class PostgresSink:
     """Implements ``projections.ports.Sink``."""
 
     store = Store.POSTGRES
-    pace_s = 0.05
+    pace_s = 0.03
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
