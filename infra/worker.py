@@ -171,11 +171,17 @@ def _watch_stores(
 def _stream_workers(core: Core, readers: Sequence[BatchReader]) -> list[StreamWorker]:
     if not readers:
         return []
+    from projections.runner import Runner
     from projections.streaming import StreamWorker
     from projections.unpacking import SharedRecords
 
-    shared = SharedRecords.among([reader.topics() for reader in readers])
-    return [StreamWorker(core.places.kafka, reader, shared=shared) for reader in readers]
+    # Not with reactions: records would be held for one that is at a film for minutes.
+    runners = [reader for reader in readers if isinstance(reader, Runner)]
+    shared = SharedRecords.among([runner.topics() for runner in runners])
+    return [
+        StreamWorker(core.places.kafka, reader, shared=shared if reader in runners else None)
+        for reader in readers
+    ]
 
 
 async def _stop(workers: Sequence[StreamWorker], deciding: Sequence[asyncio.Task[None]]) -> None:

@@ -23,7 +23,8 @@ from events.codec import LogRecord, headers_of
 from events.errors import Unavailable
 from projections.batches import Batch
 
-#: Records that are held at most for readers that have not come to them yet.
+#: Records that are held at most for readers that have not come to them yet, some 4 KB each with all
+#: that is made of them.
 SHARED_RECORDS = 40_000
 
 
