@@ -294,7 +294,8 @@ class Rebuild:
 
 
 def _read_by(runner: Runner, batches: Sequence[Batch]) -> list[Batch]:
-    return [batch for batch in batches if batch.source.topic in runner.topics()]
+    topics = runner.topics()
+    return [batch for batch in batches if batch.source.topic in topics]
 
 
 def _cut(batch: Batch, limit: Mapping[TopicPartition, int]) -> Batch:
