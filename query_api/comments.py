@@ -7,13 +7,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic import TypeAdapter
 
 from events.errors import NotFound
 from projections.accounts import ACCOUNTS
 from projections.comments import COMMENT_THREADS
 from projections.watch_page import WATCH_PAGE
 from query_api.cards import Creator
-from query_api.reading import Queries, Row, fresh
+from query_api.reading import Queries, Row, fresh, made_once
 from query_api.sorting import Sort, sorted_page
 from query_api.videos import visible_video
 from schemas.http.caller import AnyCaller, Caller
@@ -57,6 +58,9 @@ class Comment(ApiModel):
     updated_at: datetime
 
 
+_COMMENTS = TypeAdapter(Envelope[list[Comment]])
+
+
 def _comment(row: Row) -> Comment:
     return Comment(
         id=str(row["id"]),
@@ -98,6 +102,7 @@ async def get_comment(comment_id: UUID, services: Queries, caller: AnyCaller) ->
 
 @router.get(
     "/comments/{comment_id}/replies",
+    response_model=Envelope[list[Comment]],
     dependencies=[Depends(fresh(COMMENT_THREADS, ACCOUNTS, WATCH_PAGE))],
 )
 async def replies(
@@ -106,14 +111,20 @@ async def replies(
     caller: AnyCaller,
     page: Annotated[Page, Depends(page_of)],
     sort: str = "createdAt",
-) -> Envelope[list[Comment]]:
+) -> bytes:
     """List the replies to a comment, oldest first."""
-    await _visible(services, comment_id, caller)
-    return await _list(services, caller, page, sort, "c.parent_comment_id = $1", comment_id)
+
+    async def find() -> Envelope[list[Comment]]:
+        await _visible(services, comment_id, caller)
+        return await _list(services, caller, page, sort, "c.parent_comment_id = $1", comment_id)
+
+    question = ("replies", comment_id, caller.identity, caller.is_admin, repr(page), sort)
+    return await made_once(services, question, _COMMENTS, find)
 
 
 @router.get(
     "/videos/{video_id}/comments",
+    response_model=Envelope[list[Comment]],
     dependencies=[Depends(fresh(COMMENT_THREADS, ACCOUNTS, WATCH_PAGE))],
 )
 async def comments_of(
@@ -122,11 +133,16 @@ async def comments_of(
     caller: AnyCaller,
     page: Annotated[Page, Depends(page_of)],
     sort: str = "-createdAt",
-) -> Envelope[list[Comment]]:
+) -> bytes:
     """List the threads of a video, newest first; replies hang below their comment."""
-    await visible_video(services, video_id, caller)
-    top = "c.video_id = $1 AND c.parent_comment_id IS NULL"
-    return await _list(services, caller, page, sort, top, video_id)
+
+    async def find() -> Envelope[list[Comment]]:
+        await visible_video(services, video_id, caller)
+        top = "c.video_id = $1 AND c.parent_comment_id IS NULL"
+        return await _list(services, caller, page, sort, top, video_id)
+
+    question = ("threads", video_id, caller.identity, caller.is_admin, repr(page), sort)
+    return await made_once(services, question, _COMMENTS, find)
 
 
 async def _list(

@@ -13,15 +13,17 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NamedTuple, Protocol, cast
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
+from pydantic import TypeAdapter
 
 from projections.declaration import Projection
 from schemas.http import consistency
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Rows(Protocol):
@@ -152,6 +154,23 @@ async def queries_of(request: Request) -> QueryServices:
 
 
 Queries = Annotated[QueryServices, Depends(queries_of)]
+
+
+async def made_once(
+    services: QueryServices,
+    question: Hashable,
+    shape: TypeAdapter[T],
+    find: Callable[[], Awaitable[T]],
+) -> bytes:
+    """Return what is found as JSON, made once for all who ask the question at the same time.
+
+    The question says everything that the answer depends on, the caller included where it does.
+    """
+
+    async def make() -> bytes:
+        return shape.dump_json(await find(), by_alias=True)
+
+    return await services.together.once(question, make)
 
 
 def fresh(*projections: Projection) -> Callable[..., Coroutine[Any, Any, None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -14,7 +15,7 @@ from projections.accounts import ACCOUNTS
 from projections.video_index import VIDEO_INDEX
 from projections.watch_page import WATCH_PAGE
 from query_api.cards import CARDS, Card, cards
-from query_api.reading import Queries, QueryServices, fresh
+from query_api.reading import Queries, QueryServices, fresh, made_once
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paging import (
     DEFAULT_LIMIT,
@@ -149,10 +150,8 @@ async def autocomplete(
 
 
 async def _search(services: QueryServices, wanted: SearchBody) -> bytes:
-    async def make() -> bytes:
-        return CARDS.dump_json(await _found(services, wanted), by_alias=True)
-
-    return await services.together.once(("search", wanted.model_dump_json()), make)
+    find = partial(_found, services, wanted)
+    return await made_once(services, ("search", wanted.model_dump_json()), CARDS, find)
 
 
 async def _found(services: QueryServices, wanted: SearchBody) -> Envelope[list[Card]]:

@@ -13,7 +13,7 @@ from projections.hot_counters import HOT_COUNTERS
 from projections.trending import TRENDING, WINDOWS
 from projections.watch_page import WATCH_PAGE
 from query_api.cards import CARDS, Card, counted_cards
-from query_api.reading import Queries, QueryServices, fresh, has_token
+from query_api.reading import Queries, QueryServices, fresh, has_token, made_once
 from schemas.http.envelope import ApiModel, Envelope
 from schemas.http.paging import DEFAULT_LIMIT, MAX_LIMIT
 from schemas.http.paths import API
@@ -93,11 +93,12 @@ async def trending_videos(
 ) -> bytes:
     """List what is being watched, best first."""
 
-    async def make() -> bytes:
+    async def find() -> Envelope[list[Card]]:
         scored = await _scored_cards(services, request, window, limit)
-        return CARDS.dump_json(Envelope(data=[entry.video for entry in scored]), by_alias=True)
+        return Envelope(data=[entry.video for entry in scored])
 
-    return await services.together.once(("trending", window, limit, has_token(request)), make)
+    question = ("trending", window, limit, has_token(request))
+    return await made_once(services, question, CARDS, find)
 
 
 @router.get("/recommendations/trending", dependencies=_FRESH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from events.errors import NotFound
 from events.users import Role
 from projections.accounts import ACCOUNTS
 from projections.followers import FOLLOWERS
-from query_api.reading import Queries, Row, fresh
+from query_api.reading import Queries, Row, fresh, made_once
 from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller
 from schemas.http.envelope import ApiModel, Envelope
@@ -118,11 +119,8 @@ async def following(
 
 
 async def _people(services: Queries, user_id: UUID, page: Page, *, wanted: str, by: str) -> bytes:
-    async def make() -> bytes:
-        found = await _found(services, user_id, page, wanted=wanted, by=by)
-        return _PEOPLE.dump_json(found, by_alias=True)
-
-    return await services.together.once((wanted, user_id, repr(page)), make)
+    find = partial(_found, services, user_id, page, wanted=wanted, by=by)
+    return await made_once(services, (wanted, user_id, repr(page)), _PEOPLE, find)
 
 
 async def _found(

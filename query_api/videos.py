@@ -15,7 +15,7 @@ from events.videos import VideoStatus, Visibility
 from projections.accounts import ACCOUNTS
 from projections.watch_page import WATCH_PAGE
 from query_api.cards import LISTED, PICTURE_LIFE, Creator, creator_of
-from query_api.reading import Look, MediaStorage, Queries, Row, Rows, fresh
+from query_api.reading import Look, MediaStorage, Queries, Row, Rows, fresh, made_once
 from query_api.sorting import Sort, sorted_page
 from schemas.http.caller import AnyCaller, Caller
 from schemas.http.envelope import ApiModel, Envelope
@@ -108,6 +108,7 @@ class StreamUrl(ApiModel):
 
 
 _PAGE = TypeAdapter(Envelope[VideoDetail])
+_LIST = TypeAdapter(Envelope[list[VideoDetail]])
 
 
 def detail(media: MediaStorage, row: Row, *, owns: bool, **more: Any) -> VideoDetail:
@@ -175,7 +176,11 @@ def _owns(row: Row, viewer_id: str | None, *, is_admin: bool) -> bool:
     return is_admin or viewer_id == str(row["creator_id"])
 
 
-@router.get("/videos", dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))])
+@router.get(
+    "/videos",
+    response_model=Envelope[list[VideoDetail]],
+    dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))],
+)
 async def list_videos(
     services: Queries,
     caller: AnyCaller,
@@ -187,7 +192,7 @@ async def list_videos(
     uploaded_before: Annotated[datetime | None, Query(alias="uploadedBefore")] = None,
     ids: Annotated[list[UUID] | None, Query(max_length=50)] = None,
     sort: str = "-uploadedAt",
-) -> Envelope[list[VideoDetail]]:
+) -> bytes:
     """List public videos; filters combine, ``ids`` reads many at once."""
     shortest, longest = _DURATIONS.get(duration or "", (None, None))
     filters = (
@@ -199,24 +204,37 @@ async def list_videos(
         "AND ($7::uuid[] IS NULL OR v.id = ANY($7))"
     )
     arguments = (category, tag, shortest, longest, uploaded_after, uploaded_before, ids)
-    found = await sorted_page(
-        services.rows,
-        columns=_COLUMNS,
-        source=f"{_FROM} WHERE {filters}",
-        arguments=arguments,
-        sort=Sort.chosen(sort, _SORTS),
-        identity="v.id",
-        page=page,
-    )
-    data = _details(services, found.rows, caller)
-    return Envelope(data=data, meta=page_meta(page, found.total, found.next_cursor))
+    return await _list(services, caller, page, sort, filters, arguments)
 
 
-def _details(services: Queries, rows: Sequence[Row], caller: Caller) -> list[VideoDetail]:
+async def _list(
+    services: Queries,
+    caller: Caller,
+    page: Page,
+    sort: str,
+    where: str,
+    arguments: Sequence[Any],
+) -> bytes:
     viewer_id, is_admin = caller.identity, caller.is_admin
-    return [
-        detail(services.media, row, owns=_owns(row, viewer_id, is_admin=is_admin)) for row in rows
-    ]
+
+    async def find() -> Envelope[list[VideoDetail]]:
+        found = await sorted_page(
+            services.rows,
+            columns=_COLUMNS,
+            source=f"{_FROM} WHERE {where}",
+            arguments=arguments,
+            sort=Sort.chosen(sort, _SORTS),
+            identity="v.id",
+            page=page,
+        )
+        data = [
+            detail(services.media, row, owns=_owns(row, viewer_id, is_admin=is_admin))
+            for row in found.rows
+        ]
+        return Envelope(data=data, meta=page_meta(page, found.total, found.next_cursor))
+
+    question = (where, viewer_id, is_admin, repr((arguments, page, sort)))
+    return await made_once(services, question, _LIST, find)
 
 
 @router.get(
@@ -266,25 +284,22 @@ async def stream_url(video_id: UUID, services: Queries, caller: AnyCaller) -> En
     return Envelope(data=StreamUrl(url=url, expires_at=link.expires_at))
 
 
-@router.get("/users/{user_id}/videos", dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))])
+@router.get(
+    "/users/{user_id}/videos",
+    response_model=Envelope[list[VideoDetail]],
+    dependencies=[Depends(fresh(WATCH_PAGE, ACCOUNTS))],
+)
 async def videos_of(
     user_id: UUID,
     services: Queries,
     caller: AnyCaller,
     page: Annotated[Page, Depends(page_of)],
     sort: str = "-uploadedAt",
-) -> Envelope[list[VideoDetail]]:
+) -> bytes:
     """List a user's videos: the public ones, or all of one's own."""
     owns = caller.identity == str(user_id) or caller.is_admin
-    found = await sorted_page(
-        services.rows,
-        columns=_COLUMNS,
-        source=f"{_FROM} WHERE v.creator_id = $1 AND v.uploaded_at IS NOT NULL "
-        f"AND v.status <> 'deleted' AND ($2 OR ({LISTED}))",
-        arguments=(user_id, owns),
-        sort=Sort.chosen(sort, _SORTS),
-        identity="v.id",
-        page=page,
+    theirs = (
+        "v.creator_id = $1 AND v.uploaded_at IS NOT NULL AND v.status <> 'deleted' "
+        f"AND ($2 OR ({LISTED}))"
     )
-    data = _details(services, found.rows, caller)
-    return Envelope(data=data, meta=page_meta(page, found.total, found.next_cursor))
+    return await _list(services, caller, page, sort, theirs, (user_id, owns))

@@ -85,6 +85,24 @@ async def wish(
     return Envelope(data=Person(full_name=body.full_name if body else "", seen_by=agent))
 
 
+COUNTED: list[int] = []
+
+
+async def counted_limit(limit: Annotated[int, Query(ge=1)] = 3) -> int:
+    COUNTED.append(limit)
+    return limit
+
+
+async def counted(limit: Annotated[int, Depends(counted_limit)]) -> int:
+    return limit
+
+
+async def listed(
+    person_id: UUID, limit: Annotated[int, Depends(limit_of)], agent: Agent, sort: str = "name"
+) -> Envelope[list[Person]]:
+    return Envelope(data=[Person(full_name=f"{person_id} {sort}", seen_by=agent)] * limit)
+
+
 def application(route_class: type[APIRoute]) -> FastAPI:
     router = APIRouter(prefix="/people", tags=["people"], route_class=route_class)
     first = [Depends(fail), Depends(answered)]
@@ -92,6 +110,7 @@ def application(route_class: type[APIRoute]) -> FastAPI:
     router.post("/{person_id}/hire", status_code=201)(hired)
     router.get("/{person_id}/picture", dependencies=first)(picture)
     router.get("", dependencies=first)(many)
+    router.get("/{person_id}/friends", dependencies=first)(listed)
     router.put("/{person_id}", dependencies=first)(wish)
     app = FastAPI()
     app.router.routes.extend(router.routes)
@@ -136,6 +155,55 @@ async def test_a_route_answers_as_fastapi_does(
 ) -> None:
     expected = await ask(application(APIRoute), method, path, **options)
     assert await ask(application(Route), method, path, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "path", "options"),
+    [
+        (f"/people/{ID}/friends?limit=2", f"/people/{ID}/friends?limit=2", {}),
+        (f"/people/{ID}/friends", f"/people/{ID}/friends", {"headers": {"User-Agent": "other"}}),
+        (f"/people/{ID}/friends?limit=2", f"/people/{ID[:-1]}0/friends?limit=2", {}),
+        (f"/people/{ID}/friends?limit=2", "/people/nobody/friends?limit=2", {}),
+        (f"/people/{ID}/friends?limit=2", f"/people/{ID}/friends?limit=2&sort=age", {}),
+        (f"/people/{ID}/friends?limit=0", f"/people/{ID}/friends?limit=0", {}),
+        (f"/people/{ID}/friends?limit=2", f"/people/{ID}/friends?limit=2", {"method": "HEAD"}),
+        (
+            f"/people/{ID}/friends?limit=2",
+            f"/people/{ID}/friends?limit=2",
+            {"headers": {"X-Fail": "1"}},
+        ),
+        ("/people?limit=2", "/people?limit=2", {"headers": {"X-Sort": "age"}}),
+    ],
+)
+async def test_a_query_that_came_before_is_answered_as_fastapi_does(
+    known: str, path: str, options: dict[str, Any]
+) -> None:
+    method = {"method": "GET"} | options
+    expected = await ask(application(APIRoute), path=path, **method)
+    app = application(Route)
+    await ask(app, "GET", known)
+    assert await ask(app, path=path, **method) == expected
+
+
+async def test_a_query_that_came_before_is_made_out_once() -> None:
+    COUNTED.clear()
+    router = APIRouter(route_class=Route)
+    router.get("/friends")(counted)
+    app = FastAPI()
+    app.router.routes.extend(router.routes)
+    limits = [2, 2, 4, 2, 4]
+    answers = [(await ask(app, "GET", f"/friends?limit={limit}"))[2] for limit in limits]
+    assert answers == [b"%d" % limit for limit in limits]
+    assert COUNTED == [2, 4]
+
+
+async def test_ever_new_queries_do_not_fill_the_memory() -> None:
+    app = application(Route)
+    for number in range(1_001):
+        await ask(app, "GET", f"/people/{ID}/friends?sort={number}")
+    await ask(app, "GET", f"/people/{ID}/friends?sort={'x' * 300}")
+    [route] = [each for each in app.routes if getattr(each, "path", "").endswith("/friends")]
+    assert len(route._known) == 1  # type: ignore[attr-defined]
 
 
 async def test_json_that_is_made_already_goes_out_as_it_is() -> None:
