@@ -11,13 +11,13 @@ from aiokafka.errors import KafkaError
 
 from events.base import TopicPartition
 from projections.batches import Batch
-from projections.fetching import WholeFetchConsumer
+from projections.fetching import PARTITION_BYTES, WholeFetchConsumer
 from projections.unpacking import Fetched, SharedRecords, log_unreadable
 
-#: Bytes, as they are in Kafka, that one piece has of a partition at most. Stores take the end of a
-#: piece in before the next one begins: the larger they are, the less is waited. Who is held to a
-#: rate waits anyway, and does so more evenly between smaller ones.
-_PARTITION_BYTES, _PACED_PARTITION_BYTES = 4 << 20, 1 << 20
+#: Bytes, as they are in Kafka, that one piece has of a partition at most for who is held to a rate:
+#: many small pieces make it more even. For all others larger ones are better, since stores take the
+#: end of a piece in before the next one begins.
+_PACED_PARTITION_BYTES = 1 << 20
 #: So many partitions fill a piece.
 _PARTITIONS = 4
 _WAIT_MS = 200
@@ -39,7 +39,7 @@ class BulkReader:
         paced: bool = False,
     ) -> None:
         self._shared = shared
-        partition_bytes = _PACED_PARTITION_BYTES if paced else _PARTITION_BYTES
+        partition_bytes = _PACED_PARTITION_BYTES if paced else PARTITION_BYTES
         self._starts = {KafkaTopicPartition(s.topic, s.partition): at for s, at in starts.items()}
         self._consumer = WholeFetchConsumer(
             partition_bytes=partition_bytes,

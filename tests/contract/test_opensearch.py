@@ -13,7 +13,7 @@ from events.users import UserRegistered
 from events.videos import VideoDeleted
 from infra.opensearch.client import DocumentRefused
 from infra.opensearch.sink import OpenSearchSink
-from projections.declaration import Increment, Put
+from projections.declaration import Change, Increment, Put
 from projections.ports import Move, Step, StoreUnavailable
 from projections.stamps import OFFSET
 from projections.video_index import VIDEO_INDEX
@@ -121,3 +121,30 @@ async def test_several_changes_of_one_event_all_count(
     twice = [Increment("videos", (video,), {"views": 1, OFFSET: 3}) for _ in range(2)]
     await sink.apply([Step(DESCRIPTIONS, [Move(VIDEO_INDEX, 0, 4, twice)])])
     assert (await place.read([video]))[video]["views"] == 2
+
+
+async def test_increments_between_puts_count_once_and_in_their_turn(
+    place: OpenSearchStore, sink: OpenSearchSink
+) -> None:
+    (video,) = some_videos(1)
+    steps = [{"views": 1}, {"likes": 1}, {"views": 1}, {"views": 5}, {"likes": -1}, {"likes": 1}]
+    added = [Increment("videos", (video,), {**s, OFFSET: at}) for at, s in enumerate(steps)]
+    put = Put("videos", (video,), {"views": 100, OFFSET: 6})
+    more = [Increment("videos", (video,), {"views": 1, OFFSET: at}) for at in (7, 8)]
+    changes: list[Change] = [*added, put, *more]
+    for begins, ends in ((0, 3), (0, 5), (2, 8), (0, 9)):
+        move = Move(VIDEO_INDEX, begins, ends, changes[begins:ends])
+        await _send(sink, list(sink._updates(DESCRIPTIONS, move)))
+        if ends == 5:
+            document = (await place.read([video]))[video]
+            assert (document["views"], document["likes"]) == (7, 0)
+    document = (await place.read([video]))[video]
+    assert (document["views"], document["likes"]) == (102, 1)
+
+
+async def test_a_video_that_is_viewed_often_costs_no_more_to_send(sink: OpenSearchSink) -> None:
+    (video,) = some_videos(1)
+    views = History(ENGAGEMENT, [(offset, viewed(video)) for offset in range(1_000)])
+    _, update = sink._updates(ENGAGEMENT, views.move(VIDEO_INDEX, 0, 1_000))
+    [change] = update["script"]["params"]["changes"]
+    assert change == {"offsets": [*range(1_000)], "add": {"views": 1}}
