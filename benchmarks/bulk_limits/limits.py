@@ -47,7 +47,7 @@ async def postgres(url: str, build: Projection) -> tuple[int, float]:
         rows = io.BytesIO()
         query = f"SELECT * FROM {postgres_table(SUBSCRIPTIONS, build)}"
         await connection.copy_from_query(query, output=rows, format="binary")
-        for statement in table_statements(SUBSCRIPTIONS, _COPY):
+        for statement in table_statements(SUBSCRIPTIONS, _COPY).values():
             await connection.execute(statement)
         rows.seek(0)
         started = time.perf_counter()

@@ -58,6 +58,7 @@ _MOVE = (
     "SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)"
 )
 _MAKE_LOCK = 7_215_002
+_IS_MISSING = "SELECT to_regclass($1) IS NULL"
 #: Rows that are compared at a time.
 DIGEST_ROWS = 20_000
 
@@ -112,8 +113,13 @@ class PostgresSink:
             await connection.execute(_MAKE_POSITIONS)
             for projection in projections:
                 for table in projection.tables:
-                    for statement in table_statements(table, physical(table, projection)):
-                        await connection.execute(statement)
+                    for name, statement in table_statements(
+                        table, physical(table, projection)
+                    ).items():
+                        # Even where an index is there, CREATE would wait for whoever writes to
+                        # its table, and hold up those who go on to it: with two of them for ever.
+                        if await connection.fetchval(_IS_MISSING, name):
+                            await connection.execute(statement)
                     await _make_view(connection, table, projection)
 
     async def positions(
@@ -275,17 +281,17 @@ def _upsert(target: str, table: Table, columns: Columns) -> str:
     )
 
 
-def table_statements(table: Table, target: str) -> list[str]:
-    """Return the statements that make a table with its key and indexes."""
+def table_statements(table: Table, target: str) -> dict[str, str]:
+    """Return the statements that make a table with its key and its indexes, by what they make."""
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
-    statements = [
-        f"CREATE TABLE IF NOT EXISTS {target} ({columns}, PRIMARY KEY ({', '.join(table.key)}))"
-    ]
-    statements.extend(
-        f"CREATE INDEX IF NOT EXISTS {target}_{number} ON {target} {index}"
+    indexes = {
+        f"{target}_{number}": f"CREATE INDEX {target}_{number} ON {target} {index}"
         for number, index in enumerate(table.indexes)
-    )
-    return statements
+    }
+    return {
+        target: f"CREATE TABLE {target} ({columns}, PRIMARY KEY ({', '.join(table.key)}))",
+        **indexes,
+    }
 
 
 async def _make_view(connection: Connection, table: Table, projection: Projection) -> None:

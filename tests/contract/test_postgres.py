@@ -1,0 +1,68 @@
+"""What only PostgreSQL does: making what is there already holds up nobody who writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest_asyncio
+
+from infra.postgres.sink import PostgresSink, physical
+from projections.ports import Sink
+from projections.registry import PROJECTIONS
+from projections.watch_page import WATCH_PAGE
+from tests.conftest import Servers
+from tests.contract.stores import PostgresStore
+
+_PROJECTIONS = [each for each in PROJECTIONS if each.store is PostgresSink.store]
+_WAIT_S = 10.0
+
+
+@pytest_asyncio.fixture
+async def place(servers: Servers) -> AsyncIterator[PostgresStore]:
+    opened = PostgresStore(servers["postgres"])
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def sink(place: PostgresStore) -> AsyncIterator[Sink]:
+    opened = await place.sink(place.server_url)
+    await opened.prepare(_PROJECTIONS)
+    yield opened
+    await place.close_sink(opened)
+
+
+async def test_what_is_there_already_is_made_beside_whoever_writes_to_it(
+    place: PostgresStore, sink: Sink
+) -> None:
+    """A worker in the middle of a step would wait for the index, and the index for the worker."""
+    writer = await asyncpg.connect(place.url(place.server_url))
+    try:
+        async with writer.transaction():
+            for projection in _PROJECTIONS:
+                for table in projection.tables:
+                    await writer.execute(
+                        f"LOCK TABLE {physical(table, projection)} IN ROW EXCLUSIVE MODE"
+                    )
+            await asyncio.wait_for(sink.prepare(_PROJECTIONS), _WAIT_S)
+    finally:
+        await writer.close()
+
+
+async def test_an_index_that_is_missing_is_made(place: PostgresStore, sink: Sink) -> None:
+    names = [
+        f"{physical(table, WATCH_PAGE)}_{number}"
+        for table in WATCH_PAGE.tables
+        for number, _ in enumerate(table.indexes)
+    ]
+    connection = await asyncpg.connect(place.url(place.server_url))
+    try:
+        await connection.execute(f"DROP INDEX {names[0]}")
+        await sink.prepare([WATCH_PAGE])
+        found = await connection.fetch("SELECT indexname FROM pg_indexes")
+    finally:
+        await connection.close()
+    assert {*names} <= {row["indexname"] for row in found}
