@@ -282,7 +282,7 @@ def _by_document(changes: Iterable[Change]) -> dict[tuple[str, str], list[dict[s
     viewed by thousands in a step, the server has hardly more to do than of what is viewed once.
     """
     documents: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    #: Table, id and amounts -> offsets, as long as only increments follow.
+    # Table and id -> amounts -> offsets, as long as only increments follow.
     adding: dict[tuple[str, str], dict[Any, list[int]]] = defaultdict(dict)
     for change in changes:
         if not isinstance(change, Increment | Put):

@@ -296,7 +296,6 @@ def table_statements(table: Table, target: str) -> dict[str, str]:
 
 async def _make_view(connection: Connection, table: Table, projection: Projection) -> None:
     """Point the view at this version unless it already stands for one."""
-    exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table.name)
-    if not exists:
+    if await connection.fetchval(_IS_MISSING, table.name):
         target = physical(table, projection)
         await connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM {target}")  # noqa: S608

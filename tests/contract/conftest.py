@@ -8,7 +8,7 @@ import pytest_asyncio
 from projections.ports import Sink
 from tests.conftest import Servers
 from tests.contract.link import Link
-from tests.contract.stores import STORES, Store
+from tests.contract.stores import STORES, PostgresStore, Store
 
 OpenSink = Callable[[], Awaitable[Sink]]
 
@@ -18,6 +18,15 @@ async def store(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterat
     """A place of the test's own in each of the stores."""
     servers.need(*STORES)
     opened: Store = STORES[request.param](servers[request.param])
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def postgres(servers: Servers) -> AsyncIterator[PostgresStore]:
+    """A place in PostgreSQL that nobody else has."""
+    opened = PostgresStore(servers["postgres"])
     await opened.open()
     yield opened
     await opened.close()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import asyncpg
 import httpx
 import pytest
-import pytest_asyncio
 from redis.asyncio import Redis
 
 from projections.ports import StoreUnavailable
@@ -21,14 +19,6 @@ from tests.contract.test_sinks import known, steps
 #: disk_full, io_error, internal_error (a file that may not grow), a standby, a lock that is held.
 _NOT_NOW = ("53100", "58030", "XX000", "25006", "55P03")
 _REFUSED = "23514"
-
-
-@pytest_asyncio.fixture
-async def postgres(servers: Servers) -> AsyncIterator[PostgresStore]:
-    opened = PostgresStore(servers["postgres"])
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 @pytest.mark.parametrize("state", [*_NOT_NOW, _REFUSED])

@@ -12,7 +12,6 @@ from infra.postgres.sink import PostgresSink, physical
 from projections.ports import Sink
 from projections.registry import PROJECTIONS
 from projections.watch_page import WATCH_PAGE
-from tests.conftest import Servers
 from tests.contract.stores import PostgresStore
 
 _PROJECTIONS = [each for each in PROJECTIONS if each.store is PostgresSink.store]
@@ -20,26 +19,18 @@ _WAIT_S = 10.0
 
 
 @pytest_asyncio.fixture
-async def place(servers: Servers) -> AsyncIterator[PostgresStore]:
-    opened = PostgresStore(servers["postgres"])
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
-@pytest_asyncio.fixture
-async def sink(place: PostgresStore) -> AsyncIterator[Sink]:
-    opened = await place.sink(place.server_url)
+async def sink(postgres: PostgresStore) -> AsyncIterator[Sink]:
+    opened = await postgres.sink(postgres.server_url)
     await opened.prepare(_PROJECTIONS)
     yield opened
-    await place.close_sink(opened)
+    await postgres.close_sink(opened)
 
 
 async def test_what_is_there_already_is_made_beside_whoever_writes_to_it(
-    place: PostgresStore, sink: Sink
+    postgres: PostgresStore, sink: Sink
 ) -> None:
     """A worker in the middle of a step would wait for the index, and the index for the worker."""
-    writer = await asyncpg.connect(place.url(place.server_url))
+    writer = await asyncpg.connect(postgres.url(postgres.server_url))
     try:
         async with writer.transaction():
             for projection in _PROJECTIONS:
@@ -52,13 +43,13 @@ async def test_what_is_there_already_is_made_beside_whoever_writes_to_it(
         await writer.close()
 
 
-async def test_an_index_that_is_missing_is_made(place: PostgresStore, sink: Sink) -> None:
+async def test_an_index_that_is_missing_is_made(postgres: PostgresStore, sink: Sink) -> None:
     names = [
         f"{physical(table, WATCH_PAGE)}_{number}"
         for table in WATCH_PAGE.tables
         for number, _ in enumerate(table.indexes)
     ]
-    connection = await asyncpg.connect(place.url(place.server_url))
+    connection = await asyncpg.connect(postgres.url(postgres.server_url))
     try:
         await connection.execute(f"DROP INDEX {names[0]}")
         await sink.prepare([WATCH_PAGE])
