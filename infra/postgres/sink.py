@@ -7,8 +7,9 @@ a new version is built beside the live one and the view is switched.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -46,6 +47,9 @@ _MAKE_POSITIONS = (
     "updated_at timestamptz NOT NULL DEFAULT now(), "
     "PRIMARY KEY (projection, build, topic, partition))"
 )
+#: A step is one statement, and so one transaction: each further one would take a turn of the
+#: caller's event loop and of a processor that others want. A position that stands elsewhere divides
+#: by nothing, which undoes the whole.
 _MOVE = (
     "WITH m AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[], "
     "$6::bigint[]) AS m(projection, build, topic, partition, after, before)), "
@@ -54,9 +58,14 @@ _MOVE = (
     "AND p.partition = m.partition AND p.position = m.before RETURNING 1), "
     "made AS (INSERT INTO projection_positions (projection, build, topic, partition, position) "
     "SELECT projection, build, topic, partition, after FROM m WHERE before = 0 "
-    "ON CONFLICT DO NOTHING RETURNING 1) "
-    "SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM made)"
+    "ON CONFLICT DO NOTHING RETURNING 1)"
 )
+_MOVED = (
+    " SELECT 1 / (cardinality($1) = "
+    "(SELECT count(*) FROM moved) + (SELECT count(*) FROM made))::int"
+)
+#: Where the rows of the writes begin among the parameters.
+_FIRST_ROWS = 7
 _MAKE_LOCK = 7_215_002
 _IS_MISSING = "SELECT to_regclass($1) IS NULL"
 #: Rows that are compared at a time.
@@ -190,76 +199,78 @@ class PostgresSink:
         """Leave the pool to whoever opened it."""
 
     async def apply(self, steps: Sequence[Step]) -> None:
-        async with (
-            store_errors(),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
-            await _move(connection, steps)
-            changes: dict[str, list[Change]] = defaultdict(list)
-            projections = {}
-            for step in steps:
-                for move in step.moves:
-                    changes[move.projection.name].extend(move.changes)
-                    projections[move.projection.name] = move.projection
-            for name, projection in sorted(projections.items()):
-                await _write(connection, projection, changes[name])
+        moves = [(step.source, move) for step in steps for move in step.moves]
+        changes: dict[str, list[Change]] = defaultdict(list)
+        projections = {}
+        for _, move in moves:
+            changes[move.projection.name].extend(move.changes)
+            projections[move.projection.name] = move.projection
+        writes = [
+            write
+            for name, projection in sorted(projections.items())
+            for write in _writes(projection, changes[name])
+        ]
+        try:
+            async with store_errors():
+                await self._pool.execute(
+                    _statement([write for write, _ in writes]),
+                    [move.projection.name for _, move in moves],
+                    [move.projection.tag for _, move in moves],
+                    [source.topic for source, _ in moves],
+                    [source.partition for source, _ in moves],
+                    [move.after for _, move in moves],
+                    [move.before for _, move in moves],
+                    *(rows for _, rows in writes),
+                )
+        except asyncpg.DivisionByZeroError as error:
+            raise PositionMoved(f"of {len(moves)} positions some moved away") from error
 
 
-async def _move(connection: Connection, steps: Sequence[Step]) -> None:
-    """Move all positions at once; one that stands elsewhere undoes the whole transaction."""
-    moves = [(step.source, move) for step in steps for move in step.moves]
-    moved = await connection.fetchval(
-        _MOVE,
-        [move.projection.name for _, move in moves],
-        [move.projection.tag for _, move in moves],
-        [source.topic for source, _ in moves],
-        [source.partition for source, _ in moves],
-        [move.after for _, move in moves],
-        [move.before for _, move in moves],
-    )
-    if moved != len(moves):
-        raise PositionMoved(f"{len(moves) - moved} of {len(moves)} positions moved away")
+def _statement(writes: Sequence[str]) -> str:
+    """Return a step as one statement. Its writes do not see each other: none shares a row."""
+    parts = [
+        f", w{number} AS ({write.format(rows=f'${_FIRST_ROWS + number}')})"
+        for number, write in enumerate(writes)
+    ]
+    return "".join((_MOVE, *parts, _MOVED))
 
 
-async def _write(connection: Connection, projection: Projection, changes: Sequence[Change]) -> None:
+def _writes(projection: Projection, changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
+    """Yield a write with a place for its ``rows``, and these as JSON."""
     tables = {table.name: table for table in projection.tables}
     for name, rows in fold_rows(changes).items():
         table = tables[name]
         target = physical(table, projection)
-        await _remove(connection, target, table, rows)
         for columns, batch in _by_columns(rows).items():
-            body = orjson.dumps(
-                [_row(table, key, change) for key, change in batch], default=str
-            ).decode()
-            await connection.execute(_upsert(target, table, columns), body)
+            write = _removal(target, table) if columns is None else _upsert(target, table, columns)
+            body = orjson.dumps([_row(table, key, change) for key, change in batch], default=str)
+            yield write, body.decode()
 
 
-async def _remove(
-    connection: Connection, target: str, table: Table, rows: Mapping[Key, RowChange]
-) -> None:
-    keys = [key for key, change in rows.items() if change.removed]
-    if not keys:
-        return
-    names = ", ".join(table.key)
-    body = orjson.dumps([dict(zip(table.key, key, strict=True)) for key in keys]).decode()
-    await connection.execute(
-        f"DELETE FROM {target} WHERE ({names}) IN "  # noqa: S608 - names are the declaration's own
-        f"(SELECT {names} FROM json_populate_recordset(NULL::{target}, $1))",
-        body,
-    )
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What rows put and add to; they are ``new`` where one that is there goes first."""
+
+    put: tuple[str, ...]
+    add: tuple[str, ...]
+    new: bool
+
+    @classmethod
+    def of(cls, change: RowChange) -> _Columns | None:
+        """Return the columns of a change, or None where it only removes the row."""
+        if not change.put and not change.add:
+            return None
+        return cls(tuple(sorted(change.put)), tuple(sorted(change.add)), change.removed)
 
 
-Columns = tuple[tuple[str, ...], tuple[str, ...]]
-
-
-def _by_columns(rows: Mapping[Key, RowChange]) -> dict[Columns, list[tuple[Key, RowChange]]]:
-    """Group rows by the columns that they put and add to: each group is one statement."""
-    groups: dict[Columns, list[tuple[Key, RowChange]]] = defaultdict(list)
+def _by_columns(
+    rows: Mapping[Key, RowChange],
+) -> dict[_Columns | None, list[tuple[Key, RowChange]]]:
+    """Group rows by their columns: each group is one write."""
+    groups: dict[_Columns | None, list[tuple[Key, RowChange]]] = defaultdict(list)
     # In one order everywhere, so that two workers on the same rows do not wait for each other.
     for key, change in sorted(rows.items(), key=lambda row: str(row[0])):
-        if change.put or change.add:
-            groups[tuple(sorted(change.put)), tuple(sorted(change.add))].append((key, change))
+        groups[_Columns.of(change)].append((key, change))
     return groups
 
 
@@ -267,16 +278,27 @@ def _row(table: Table, key: Key, change: RowChange) -> dict[str, Any]:
     return {**dict(zip(table.key, key, strict=True)), **change.put, **change.add}
 
 
-def _upsert(target: str, table: Table, columns: Columns) -> str:
-    put, add = columns
-    names = ", ".join((*table.key, *put, *add))
-    changes = ", ".join(
-        [f"{name} = excluded.{name}" for name in put]
-        + [f"{name} = t.{name} + excluded.{name}" for name in add]
+def _removal(target: str, table: Table) -> str:
+    names = ", ".join(table.key)
+    return (
+        f"DELETE FROM {target} WHERE ({names}) IN "  # noqa: S608 - names are the declaration's own
+        f"(SELECT {names} FROM json_populate_recordset(NULL::{target}, {{rows}}))"
     )
+
+
+def _upsert(target: str, table: Table, columns: _Columns) -> str:
+    names = ", ".join((*table.key, *columns.put, *columns.add))
+    if columns.new:
+        # What the rows do not say is as in any other row that is made.
+        changes = ", ".join(f"{name} = excluded.{name}" for name in table.columns)
+    else:
+        changes = ", ".join(
+            [f"{name} = excluded.{name}" for name in columns.put]
+            + [f"{name} = t.{name} + excluded.{name}" for name in columns.add]
+        )
     return (
         f"INSERT INTO {target} AS t ({names}) "  # noqa: S608 - names are the declaration's own
-        f"SELECT {names} FROM json_populate_recordset(NULL::{target}, $1) "
+        f"SELECT {names} FROM json_populate_recordset(NULL::{target}, {{rows}}) "
         f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}"
     )
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest_asyncio
 
+from events.base import TopicPartition
 from infra.postgres.sink import PostgresSink, physical
-from projections.ports import Sink
+from projections.declaration import Change, Increment, Put, Remove
+from projections.ports import Move, Sink, Step
 from projections.registry import PROJECTIONS
 from projections.watch_page import WATCH_PAGE
 from tests.contract.stores import PostgresStore
@@ -41,6 +44,27 @@ async def test_what_is_there_already_is_made_beside_whoever_writes_to_it(
             await asyncio.wait_for(sink.prepare(_PROJECTIONS), _WAIT_S)
     finally:
         await writer.close()
+
+
+async def test_a_row_that_is_removed_and_made_again_in_a_step_is_as_new(
+    postgres: PostgresStore, sink: Sink
+) -> None:
+    """A step is one statement, and the writes in it do not see each other."""
+    film, title = str(uuid.uuid4()), {"title": "A film"}
+    source = TopicPartition("events.engagement", 0)
+    watched: list[Change] = [
+        Put("videos", (film,), title),
+        Increment("videos", (film,), {"view_count": 5}),
+    ]
+    liked = Increment("videos", (film,), {"like_count": 1})
+    again: list[Change] = [Remove("videos", (film,)), *watched, liked]
+    known = {"views": 5, "title": "A film"}
+    await sink.apply([Step(source, [Move(WATCH_PAGE, 0, 2, watched)])])
+    assert await postgres.read([film]) == {film: {**known, "likes": 0}}
+    await sink.apply([Step(source, [Move(WATCH_PAGE, 2, 6, again)])])
+    assert await postgres.read([film]) == {film: {**known, "likes": 1}}
+    await sink.apply([Step(source, [Move(WATCH_PAGE, 6, 7, [*again, Remove("videos", (film,))])])])
+    assert await postgres.read([film]) == {}
 
 
 async def test_an_index_that_is_missing_is_made(postgres: PostgresStore, sink: Sink) -> None:
