@@ -45,39 +45,40 @@ class _StoreWatcher:
         self._pause_s = max(_POLL_S, sink.pace_s / _LOOKS_A_STEP)
         self._positions: dict[tuple[str, TopicPartition], int] = {}
         self._believed_until = 0.0
-        self._changed = asyncio.Condition()
-        self._waiting = 0
+        self._waiting: dict[asyncio.Future[None], Needs] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self, needs: Needs) -> None:
-        if self._satisfied(needs):
-            return
-        self._waiting += 1
+    def has(self, needs: Needs) -> bool:
+        """Say whether the store stands there, as far as is known and still believed."""
+        return asyncio.get_running_loop().time() < self._believed_until and self._stands_at(needs)
+
+    def _stands_at(self, needs: Needs) -> bool:
+        return all(self._positions.get(place, 0) >= target for place, target in needs.items())
+
+    def reached(self, needs: Needs) -> asyncio.Future[None]:
+        """Return what is done when the store stands there; whoever gives up cancels it."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[reached] = needs
+        reached.add_done_callback(self._waiting.pop)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll())
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._satisfied(needs))
-        finally:
-            self._waiting -= 1
-
-    def _satisfied(self, needs: Needs) -> bool:
-        if asyncio.get_running_loop().time() >= self._believed_until:
-            return False
-        return all(self._positions.get(place, 0) >= target for place, target in needs.items())
+        return reached
 
     async def _poll(self) -> None:
         while self._waiting:
             with contextlib.suppress(StreamHubError):
                 stored = await self._sink.positions(await self._builds.trusted(self._sink.store))
-                async with self._changed:
-                    self._believed_until = asyncio.get_running_loop().time() + _BELIEVED_S
-                    self._positions = {
-                        (name, source): position
-                        for name, positions in stored.items()
-                        for source, position in positions.items()
-                    }
-                    self._changed.notify_all()
+                self._believed_until = asyncio.get_running_loop().time() + _BELIEVED_S
+                self._positions = {
+                    (name, source): position
+                    for name, positions in stored.items()
+                    for source, position in positions.items()
+                }
+                # Nobody looks again when it is their turn: under much load that comes so late that
+                # the position would not be believed any more.
+                for reached, needs in self._waiting.items():
+                    if not reached.done() and self._stands_at(needs):
+                        reached.set_result(None)
             await asyncio.sleep(self._pause_s)
 
 
@@ -130,14 +131,20 @@ class PositionWaiter:
             await self.wait(projections, {(domain, partition): offset})
 
     async def _wait_all(self, needs: Mapping[Store, Needs], timeout_s: float | None = None) -> None:
+        waiting = [
+            self._watchers[store].reached(places)
+            for store, places in needs.items()
+            if not self._watchers[store].has(places)
+        ]
+        if not waiting:
+            return
+        bound_s = max(_LOOK_S, self._timeout_s if timeout_s is None else timeout_s)
         try:
-            async with asyncio.timeout(
-                max(_LOOK_S, self._timeout_s if timeout_s is None else timeout_s)
-            ):
-                await asyncio.gather(
-                    *(self._watchers[store].wait(places) for store, places in needs.items())
-                )
-        except TimeoutError:
+            _, missed = await asyncio.wait(waiting, timeout=bound_s)
+        finally:
+            for reached in waiting:
+                reached.cancel()
+        if missed:
             raise ProjectionBehind(
                 "What you have seen has not reached every read model yet", retry_after_s=1.0
-            ) from None
+            )

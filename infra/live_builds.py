@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +23,7 @@ class LiveBuilds:
         self._known: Sequence[Projection] = ()
         self._ahead: Mapping[str, str] = {}
         self._until = 0.0
+        self._learning = asyncio.Lock()
 
     async def __call__(self, store: Store) -> Sequence[Projection]:
         await self._learn()
@@ -37,8 +39,11 @@ class LiveBuilds:
         return self._ahead
 
     async def _learn(self) -> None:
-        now = time.monotonic()
-        if now >= self._until:
-            self._known = await self._builds.seen(self._projections)
-            self._ahead = await self._builds.ahead()
-            self._until = now + _BELIEVED_S
+        """Ask again what may be out of date, once for all who want to know at the same time."""
+        if time.monotonic() < self._until:
+            return
+        async with self._learning:
+            now = time.monotonic()
+            if now >= self._until:
+                self._known, self._ahead = await self._builds.standing(self._projections)
+                self._until = now + _BELIEVED_S

@@ -26,15 +26,19 @@ from infra.live_builds import LiveBuilds
 from infra.media_links import HmacMediaLinks
 from infra.opensearch.reader import OpenSearchIndex
 from infra.passwords import BcryptPasswords
+from infra.postgres.builds import PostgresBuilds
+from infra.postgres.database import CONNECTIONS, open_pool
 from infra.postgres.directory import PostgresDirectory
 from infra.postgres.key_store import derive_key
 from infra.postgres.rows import PostgresRows
+from infra.postgres.sink import PostgresSink
 from infra.postgres.write_path import PostgresIdempotency
 from infra.redis.limiter import RedisLimiter
 from infra.redis.reader import RedisCounters, RedisRevocations
 from infra.settings import Settings
 from infra.single_flight import SingleFlight
 from infra.text_judge import ModelTextJudge
+from projections.declaration import Store
 from projections.registry import PROJECTIONS
 from query_api.reading import QueryServices
 from query_api.videos import read_pages
@@ -44,6 +48,9 @@ from schemas.http.caller import Authenticator, TokenSigner
 log = structlog.get_logger(__name__)
 
 _LAG_INTERVAL_S = 5.0
+#: Of Postgres, to see how far read models are: whoever looks for those who wait for that would
+#: otherwise stand behind all who want something of Postgres, and tell them too late.
+_WATCHING_CONNECTIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,23 @@ class ApiParts:
 @asynccontextmanager
 async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
     """Connect everything that an API process needs."""
-    async with open_core(settings) as core, AsyncExitStack() as stack:
+    connections = CONNECTIONS - _WATCHING_CONNECTIONS
+    async with open_core(settings, connections) as core, AsyncExitStack() as stack:
         places = core.places
         ends = LogEnds(places.kafka)
         stack.push_async_callback(ends.close)
         bus = KafkaCommandBus(places.kafka, core.keys, settings.command_timeout_seconds)
         await bus.start()
         stack.push_async_callback(bus.stop)
-        live = LiveBuilds(core.builds, PROJECTIONS)
+        watching = await open_pool(places.postgres, max_size=_WATCHING_CONNECTIONS)
+        stack.push_async_callback(watching.close)
+        live = LiveBuilds(PostgresBuilds(watching), PROJECTIONS)
         waiter = PositionWaiter(
-            core.sinks, PROJECTIONS, live, ends, settings.consistency_timeout_seconds
+            [PostgresSink(watching) if s.store is Store.POSTGRES else s for s in core.sinks],
+            PROJECTIONS,
+            live,
+            ends,
+            settings.consistency_timeout_seconds,
         )
         signer = TokenSigner(derive_key(places.jwt_secret, "tokens").hex())
         revocations = RedisRevocations(places.redis, settings.namespace)

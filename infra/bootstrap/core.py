@@ -12,7 +12,7 @@ from infra.key_wrapping import KeyWrapper, LocalMasterKey
 from infra.opensearch.sink import OpenSearchSink
 from infra.places import Places, find_places
 from infra.postgres.builds import PostgresBuilds
-from infra.postgres.database import Pool, migrate, open_pool
+from infra.postgres.database import CONNECTIONS, Pool, migrate, open_pool
 from infra.postgres.key_store import PostgresKeyRing
 from infra.postgres.sink import PostgresSink, store_errors
 from infra.redis.sink import RedisSink
@@ -37,8 +37,10 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Core]:
+async def open_core(settings: Settings, connections: int = CONNECTIONS) -> AsyncIterator[Core]:
     """Connect to the stores; everything is closed in reverse order at the end.
+
+    To Postgres there are so many connections at most.
 
     Raises:
         ServerMissing: a server was neither configured nor started.
@@ -47,7 +49,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     places = find_places(settings)
     async with AsyncExitStack() as stack:
         async with store_errors():
-            pool = await open_pool(places.postgres)
+            pool = await open_pool(places.postgres, max_size=connections)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         sinks: list[Sink] = [

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+import asyncpg
 import structlog
 
 from events.errors import Conflict, Unavailable
@@ -101,22 +102,39 @@ class PostgresBuilds:
 
     async def seen(self, projections: Sequence[Projection]) -> list[Projection]:
         """Return the builds that readers see; what was never built is live as it is declared."""
-        names = [projection.name for projection in projections]
-        async with store_errors():
-            await self._pool.execute(
-                _ENSURE,
-                names,
-                [projection.version for projection in projections],
-                [str(projection.store) for projection in projections],
-            )
-            rows = await self._pool.fetch(
-                "SELECT projection, version, build FROM projection_builds WHERE state = 'live'"
-            )
-        live = {row["projection"]: row for row in rows}
-        return [
+        seen, _ = await self.standing(projections)
+        return seen
+
+    async def standing(
+        self, projections: Sequence[Projection]
+    ) -> tuple[list[Projection], dict[str, str]]:
+        """Return what ``seen`` and ``ahead`` do, in one look."""
+        live = await self._live()
+        if not live.keys() >= {projection.name for projection in projections}:
+            await self._ensure(projections)
+            live = await self._live()
+        seen = [
             replace(p, version=live[p.name]["version"], build=live[p.name]["build"])
             for p in projections
         ]
+        return seen, {name: row["ahead"] for name, row in live.items() if row["ahead"] is not None}
+
+    async def _live(self) -> dict[str, asyncpg.Record]:
+        async with store_errors():
+            rows = await self._pool.fetch(
+                "SELECT projection, version, build, ahead FROM projection_builds "
+                "WHERE state = 'live'"
+            )
+        return {row["projection"]: row for row in rows}
+
+    async def _ensure(self, projections: Sequence[Projection]) -> None:
+        async with store_errors():
+            await self._pool.execute(
+                _ENSURE,
+                [projection.name for projection in projections],
+                [projection.version for projection in projections],
+                [str(projection.store) for projection in projections],
+            )
 
     async def running(self, projections: Sequence[Projection]) -> list[Projection]:
         seen = await self.seen(projections)
@@ -141,12 +159,8 @@ class PostgresBuilds:
 
     async def ahead(self) -> dict[str, str]:
         """Return the projections whose live build claims what the log does not hold."""
-        async with store_errors():
-            rows = await self._pool.fetch(
-                "SELECT projection, ahead FROM projection_builds "
-                "WHERE state = 'live' AND ahead IS NOT NULL"
-            )
-        return {row["projection"]: row["ahead"] for row in rows}
+        _, ahead = await self.standing(())
+        return ahead
 
     async def paused(self) -> frozenset[str]:
         """Return the projections that operators paused."""

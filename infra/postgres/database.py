@@ -22,10 +22,12 @@ log = structlog.get_logger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Any number does, so long as every process takes the same one.
 _MIGRATION_LOCK = 7_215_001
+#: Of a process at most (SH-165).
+CONNECTIONS = 20
 
 
-async def open_pool(url: str, *, max_size: int = 20, **options: Any) -> Pool:
-    """Return a pool (SH-165: at most 20 connections, idle for 30 s, 2 s to connect)."""
+async def open_pool(url: str, *, max_size: int = CONNECTIONS, **options: Any) -> Pool:
+    """Return a pool (SH-165: connections idle for 30 s at most, 2 s to connect)."""
     return await asyncpg.create_pool(
         url,
         min_size=1,
