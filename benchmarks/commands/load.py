@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -54,10 +55,15 @@ def percentile(ordered: list[float], share: float) -> float:
 
 
 async def open_loop(
-    request: Callable[[int], Awaitable[bool]], rate: float, seconds: float
+    request: Callable[[int], Awaitable[bool]],
+    rate: float,
+    seconds: float = math.inf,
+    until: asyncio.Event | None = None,
 ) -> Latencies:
-    """Call ``request(number)`` at a rate for a while; it says whether the answer was right."""
-    total = int(rate * seconds)
+    """Call ``request(number)`` at a rate, for a while or until an event; says whether it was right.
+
+    Returns when the last call has.
+    """
     latencies: list[float] = []
     failed = 0
     started = time.perf_counter()
@@ -74,9 +80,11 @@ async def open_loop(
             failed += 1
 
     tasks = []
-    for number in range(total):
+    for number in itertools.count():
         due = started + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        if due >= started + seconds or (until is not None and until.is_set()):
+            break
         tasks.append(asyncio.create_task(one(number, due)))
     await asyncio.gather(*tasks)
     return Latencies.of(latencies, failed, time.perf_counter() - started)

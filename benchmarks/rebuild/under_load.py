@@ -31,9 +31,8 @@ SERVERS = ("kafka", "postgres", "redis", "clickhouse", "opensearch", "s3")
 LOADS = ((25.0, 100.0), (100.0, 400.0), (500.0, 2_000.0))
 WARM_UP = (50.0, 200.0)
 WARM_UP_S = 30.0
-#: Before the rebuild begins and after it has ended.
+#: How long the load lasts before the rebuild begins and after it has ended.
 _MARGIN_S = 3.0
-_PIECE_S = 1.0
 _REST_S = 5.0
 #: As many films as shares may be under way at once.
 _PEOPLE, _VIDEOS, _CONNECTIONS = 20, 200, 2_000
@@ -59,7 +58,7 @@ async def run(servers: Mapping[str, str], rounds: int, quick: bool) -> Result:
         ):
             owner = await _owner(system, api)
             public = Public(system, api, owner)
-            await _together(public, WARM_UP, WARM_UP_S)
+            await _together(public, WARM_UP, seconds=WARM_UP_S)
             for _ in range(rounds):
                 for load in loads:
                     await asyncio.sleep(_REST_S)
@@ -78,44 +77,37 @@ async def _owner(system: System, api: Connections) -> str:
 async def _round(public: Public, load: tuple[float, float]) -> dict[str, Any]:
     """Load the system until a rebuild of everything has ended; say what people met meanwhile."""
     public.complaints = Complaints()
-    rebuilding = asyncio.create_task(_rebuild())
-    commands: list[Latencies] = []
-    reads: list[Latencies] = []
-    started, end = time.perf_counter(), float("inf")
-    while time.perf_counter() < end:
-        command, read = await _together(public, load, _PIECE_S)
-        commands.append(command)
-        reads.append(read)
-        if rebuilding.done() and end == float("inf"):
-            end = time.perf_counter() + _MARGIN_S
-    seconds = time.perf_counter() - started
-    rebuilt = await rebuilding
+    over = asyncio.Event()
+    loading = asyncio.create_task(_together(public, load, until=over))
+    try:
+        await asyncio.sleep(_MARGIN_S)
+        rebuilt = await _rebuild()
+        await asyncio.sleep(_MARGIN_S)
+    finally:
+        over.set()
+        commands, reads = await loading
     complaints = public.complaints
     return {
-        "seconds": seconds,
+        "seconds": max(commands.seconds, reads.seconds),
         "rebuild_s": rebuilt.seconds,
         "projections": rebuilt.projections,
         "differing": rebuilt.differing,
-        "commands": sum(piece.sent for piece in commands),
-        "reads": sum(piece.sent for piece in reads),
+        "commands": commands.sent,
+        "reads": reads.sent,
         "failed_commands": statuses(complaints.commands),
         "failed_reads": statuses(complaints.reads),
         "stale_reads": len(complaints.stale),
-        "commands_p95_ms": _median(piece.p95_ms for piece in commands),
-        "reads_p95_ms": _median(piece.p95_ms for piece in reads),
+        "commands_p95_ms": commands.p95_ms,
+        "reads_p95_ms": reads.p95_ms,
     }
 
 
-def _median(values: Any) -> float:
-    return Spread.of(values).median
-
-
 async def _together(
-    public: Public, load: tuple[float, float], seconds: float
+    public: Public, load: tuple[float, float], **lasting: Any
 ) -> tuple[Latencies, Latencies]:
     commands, queries = load
     return await asyncio.gather(
-        open_loop(public.share, commands, seconds), open_loop(public.look, queries, seconds)
+        open_loop(public.share, commands, **lasting), open_loop(public.look, queries, **lasting)
     )
 
 
@@ -125,7 +117,6 @@ async def _rebuild() -> Rebuilt:
     Raises:
         MeasurementFailed: the command failed.
     """
-    await asyncio.sleep(_MARGIN_S)
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infra.cli", "projections", "rebuild", "all", "--json"),
@@ -160,10 +151,10 @@ def _result(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Result:
             f"All {len(PROJECTIONS)} projections built anew, compared row by row and switched, by "
             "`streamhub projections rebuild all`, while people share films and ask for watch "
             "pages, comments, followers, searches and trends, each with the token of their last "
-            "share: open loop for a second at a time, the next one when all are answered, so that "
-            "more than the machine bears takes longer than it was to. A read is stale when it "
-            "shows fewer shares than its reader knows of. Everything and the load generator share "
-            "the cores."
+            "share: open loop, so that what is more than the machine bears waits, for one of "
+            f"{_CONNECTIONS:,} connections too, until it is over. A read is stale when it shows "
+            "fewer shares than its reader knows of. Everything and the load generator share the "
+            "cores."
         ),
         figures=figures,
         raw={"runs": {name: list(those) for name, those in runs.items()}},
