@@ -21,6 +21,9 @@ from projections.ports import StoreUnavailable
 RETRIABLE_STATUSES = frozenset({408, 409, 429, 502, 503, 504})
 BAD_REQUEST = 400
 _BLOCKED = frozenset({"cluster_block_exception", "index_create_block_exception"})
+#: Says that there is too little memory, or that too many scripts were compiled lately. A document
+#: whose script is not compiled for that is a bad request, of which this is a cause.
+_BREAKER = "circuit_breaking_exception"
 _TIMEOUT_S = 30
 
 
@@ -78,9 +81,19 @@ async def bulk(
     items = [next(iter(item.values())) for item in answer["items"]]
     failed = [item for item in items if item["status"] >= 300]
     for item in failed:
-        if item["status"] not in RETRIABLE_STATUSES and item["error"]["type"] not in _BLOCKED:
+        if item["status"] not in RETRIABLE_STATUSES and not _passes(item["error"]):
             refusal = DocumentRefused if item["status"] == BAD_REQUEST else IndexRefused
             raise refusal(f"{item['_index']}/{item['_id']}: {item['error']}")
     if failed:
         raise StoreUnavailable(f"OpenSearch: {failed[0]['status']}: {failed[0]['error']}")
     return [item["result"] for item in items]
+
+
+def _passes(error: Mapping[str, Any]) -> bool:
+    """Say whether an error, or what caused it, has nothing to do with what was sent."""
+    cause: Mapping[str, Any] | None = error
+    while cause is not None:
+        if cause["type"] in _BLOCKED or cause["type"] == _BREAKER:
+            return True
+        cause = cause.get("caused_by")
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -11,7 +12,8 @@ import pytest_asyncio
 from events.base import Event
 from events.users import UserRegistered
 from events.videos import VideoDeleted
-from infra.opensearch.client import DocumentRefused
+from infra.opensearch.client import DocumentRefused, bulk, connect
+from infra.opensearch.library import AsyncOpenSearch
 from infra.opensearch.sink import OpenSearchSink
 from projections.declaration import Change, Increment, Put
 from projections.ports import Move, Step, StoreUnavailable
@@ -112,6 +114,36 @@ async def test_a_document_that_does_not_fit_the_index_is_refused(sink: OpenSearc
     misfit = Put("videos", ("key",), {"views": "many", OFFSET: 0})
     with pytest.raises(DocumentRefused, match="videos__v1/key"):
         await sink.apply([Step(DESCRIPTIONS, [Move(VIDEO_INDEX, 0, 1, [misfit])])])
+
+
+async def test_a_script_is_compiled_later_where_too_many_were(
+    place: OpenSearchStore, sink: OpenSearchSink
+) -> None:
+    """An overload that passes is no fault of the document, although it is a bad request."""
+    (video,) = some_videos(1)
+    await sink.apply([history(created(video, "Harbour")).step(VIDEO_INDEX)])
+    client = connect(place.server_url)
+    own = {"script": {"source": f"ctx._source.views = {secrets.randbits(31)}L"}}
+    update = [{"update": {"_index": f"{place.namespace}videos", "_id": video}}, own]
+    await _let_compile(client, "0/1m")
+    try:
+        with pytest.raises(StoreUnavailable, match="circuit_breaking_exception"):
+            await bulk(client, update, refresh=False)
+        await _let_compile(client, None)
+        assert await bulk(client, update, refresh=False) == ["updated"]
+    finally:
+        await _let_compile(client, None)
+        await client.close()
+
+
+async def _let_compile(client: AsyncOpenSearch, rate: str | None) -> None:
+    """Limit how many scripts of updates are compiled; None is the server's own limit."""
+    kind = None if rate is None else "use-context"
+    limits = {
+        "script.max_compilations_rate": kind,
+        "script.context.update.max_compilations_rate": rate,
+    }
+    await client.cluster.put_settings(body={"persistent": limits})
 
 
 async def test_several_changes_of_one_event_all_count(
