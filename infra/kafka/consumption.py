@@ -10,8 +10,6 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from infra.kafka.transactions import Place
 
-_OLD_LEADER = {KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION}
-
 
 class UncommittedEnds:
     """Asks where partitions end, records of transactions that have not ended included."""
@@ -28,10 +26,11 @@ class UncommittedEnds:
         try:
             return self._ask(places, timeout_s)
         except KafkaException as error:
-            if error.args[0].code() not in _OLD_LEADER:
+            # The broker may have been away since this client asked, or have come back with an older
+            # log; another one asks who leads.
+            self._admin = self._connected()
+            if error.args[0].code() == KafkaError._TIMED_OUT:  # noqa: SLF001
                 raise
-        # The broker has been away since this client asked; another one knows the present leaders.
-        self._admin = self._connected()
         return self._ask(places, timeout_s)
 
     def _ask(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
