@@ -31,7 +31,7 @@ from infra.postgres.database import CONNECTIONS, open_pool
 from infra.postgres.directory import PostgresDirectory
 from infra.postgres.key_store import derive_key
 from infra.postgres.rows import PostgresRows
-from infra.postgres.sink import PostgresSink
+from infra.postgres.sink import PostgresSink, store_errors
 from infra.postgres.write_path import PostgresIdempotency
 from infra.redis.limiter import RedisLimiter
 from infra.redis.reader import RedisCounters, RedisRevocations
@@ -76,7 +76,8 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         bus = KafkaCommandBus(places.kafka, core.keys, settings.command_timeout_seconds)
         await bus.start()
         stack.push_async_callback(bus.stop)
-        watching = await open_pool(places.postgres, max_size=_WATCHING_CONNECTIONS)
+        async with store_errors():
+            watching = await open_pool(places.postgres, max_size=_WATCHING_CONNECTIONS)
         stack.push_async_callback(watching.close)
         live = LiveBuilds(PostgresBuilds(watching), PROJECTIONS)
         waiter = PositionWaiter(

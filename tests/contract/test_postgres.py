@@ -1,4 +1,4 @@
-"""What only PostgreSQL does: making what is there already holds up nobody who writes."""
+"""What only PostgreSQL does: a step in one statement, and making nothing that is there already."""
 
 from __future__ import annotations
 
