@@ -127,6 +127,8 @@ class CommandLog(Protocol):
     async def poll(self) -> Poll:
         """Return commands that wait, in the order of each partition; wait a little for the first.
 
+        None are of a partition that is not open, or that is revoked with them.
+
         Raises:
             TransactionLostError: the connection is beyond repair.
         """

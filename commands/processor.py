@@ -136,14 +136,15 @@ class CommandProcessor:
 
     async def _decide_batch(self, records: Sequence[LogRecord]) -> None:
         sorted_out = [(domain_partition(record), record) for record in records]
-        owned = [(p, record) for p, record in sorted_out if p in self._caches]
-        envelopes, undecodable = await self._read(owned)
+        if strays := [p for p, _ in sorted_out if p not in self._caches]:
+            raise TransactionLostError(f"commands of {strays[0]} came, which was not taken over")
+        envelopes, undecodable = await self._read(sorted_out)
         await self._prefetch(envelopes)
         working = Working(self._caches, self._log)
         decisions = [
             await self._decide(envelope, partition, working) for partition, envelope in envelopes
         ]
-        consumed = {partition: record.offset + 1 for partition, record in owned}
+        consumed = {partition: record.offset + 1 for partition, record in sorted_out}
         await self._append(decisions, undecodable, consumed)
         working.commit()
         self.decided += len(decisions)

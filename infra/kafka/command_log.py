@@ -7,7 +7,9 @@ zombie is refused, a restarted slot aborts what it left behind.
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from commands.ports import (
 )
 from events import base
 from events.codec import LogRecord, headers_of
-from infra.kafka.consumption import Consumption, UncommittedEnds
+from infra.kafka.consumption import Bounds, Consumption
 from infra.kafka.transactions import Place, TransactionalWriter
 from infra.kafka.wire import Member
 from schemas.catalogue import DEAD_LETTERS, DOMAINS, REPLIES, domain_named
@@ -42,6 +44,8 @@ PACE_S = 0.012
 CATCH_UP_RECORDS = 5_000
 #: While nothing comes, the log is asked this often whether something should have come.
 _LOOK_S, _LOOK_TIMEOUT_S = 5.0, 2.0
+#: Where the log cannot be asked for so long, the worker begins anew.
+_BLIND_S = 30.0
 _OPERATION_TIMEOUT_S = 30.0
 _SESSION_TIMEOUT_MS = 10_000
 #: What is written to.
@@ -163,8 +167,10 @@ class KafkaCommandLog:
         self._due = 0.0
         self._consumption = Consumption()
         self._look_at = 0.0
+        #: Since when it cannot be asked.
+        self._blind_at = math.inf
         self._consumer = Consumer(_consumer_settings(settings))
-        self._uncommitted_ends = UncommittedEnds(settings.bootstrap)
+        self._bounds = Bounds(settings.bootstrap)
 
     async def start(self) -> None:
         """Fence whoever filled this slot before, and join the group; closed where that fails."""
@@ -199,8 +205,10 @@ class KafkaCommandLog:
         messages = self._take(BATCH_RECORDS) or await _in_thread(self._wait)
         assigned, self._assigned = self._assigned, []
         revoked, self._revoked = self._revoked, []
-        self._consumption.forget((p.topic, p.partition) for p in revoked)
-        records = [log_record(message) for message in messages if _is_record(message)]
+        gone = {(p.topic, p.partition) for p in revoked}
+        self._consumption.forget(gone)
+        came = [log_record(message) for message in messages if _is_record(message)]
+        records = [record for record in came if record.source not in gone]
         self._consumption.note({record.source: record.offset + 1 for record in records})
         if not records and loop.time() >= self._look_at:
             await _in_thread(self._look)
@@ -215,11 +223,17 @@ class KafkaCommandLog:
         )
 
     def _look(self) -> None:
-        places = self._consumption.places()
         try:
-            ends = self._uncommitted_ends.of(places, _LOOK_TIMEOUT_S) if places else {}
-        except KafkaException:
-            return  # Where nothing can be asked, nothing can be read either.
+            ends = self._bounds.ends(self._consumption.places(), _LOOK_TIMEOUT_S)
+        except KafkaException as error:
+            # Where nothing can be asked, nothing can be read either; but a client may have hung.
+            self._blind_at = min(self._blind_at, time.monotonic())
+            if time.monotonic() - self._blind_at > _BLIND_S:
+                raise TransactionLostError(
+                    f"Kafka does not say where commands end: {error}"
+                ) from error
+            return
+        self._blind_at = math.inf
         if complaint := self._consumption.complaint(ends):
             raise TransactionLostError(f"the consumer of commands gets nothing: {complaint}")
 
@@ -289,10 +303,10 @@ class KafkaCommandLog:
             [TopicPartition(domain_named(p.domain).commands, p.partition) for p in partitions],
             timeout=_OPERATION_TIMEOUT_S,
         )
-        # Where nothing was committed yet, the first record tells.
-        known = {(tp.topic, tp.partition): tp.offset for tp in committed if tp.offset >= 0}
-        self._consumption.note(known)
-        return self._uncommitted_ends.of(places, _OPERATION_TIMEOUT_S)
+        known = {(tp.topic, tp.partition): tp.offset for tp in committed}
+        new = [place for place, offset in known.items() if offset < 0]
+        self._consumption.note(known | self._bounds.beginnings(new, _OPERATION_TIMEOUT_S))
+        return self._bounds.ends(places, _OPERATION_TIMEOUT_S)
 
     def next_offset(self, partition: DomainPartition) -> int:
         events, _ = _places(partition)

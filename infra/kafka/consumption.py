@@ -11,8 +11,8 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from infra.kafka.transactions import Place
 
 
-class UncommittedEnds:
-    """Asks where partitions end, records of transactions that have not ended included."""
+class Bounds:
+    """Asks where partitions begin and end, records of transactions that have not ended included."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -21,21 +21,32 @@ class UncommittedEnds:
     def _connected(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self._bootstrap})
 
-    def of(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+    def beginnings(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+        """Return the offset of the first record of each; raises ``KafkaException``."""
+        return self._of(places, OffsetSpec.earliest(), timeout_s)  # type: ignore[no-untyped-call]
+
+    def ends(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
         """Return the offset behind the last record of each; raises ``KafkaException``."""
+        return self._of(places, OffsetSpec.latest(), timeout_s)  # type: ignore[no-untyped-call]
+
+    def _of(self, places: Sequence[Place], bound: OffsetSpec, timeout_s: float) -> dict[Place, int]:
+        if not places:
+            return {}
         try:
-            return self._ask(places, timeout_s)
+            return self._ask(places, bound, timeout_s)
         except KafkaException as error:
             # The broker may have been away since this client asked, or have come back with an older
             # log; another one asks who leads.
             self._admin = self._connected()
             if error.args[0].code() == KafkaError._TIMED_OUT:  # noqa: SLF001
                 raise
-        return self._ask(places, timeout_s)
+        return self._ask(places, bound, timeout_s)
 
-    def _ask(self, places: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+    def _ask(
+        self, places: Sequence[Place], bound: OffsetSpec, timeout_s: float
+    ) -> dict[Place, int]:
         futures = self._admin.list_offsets(
-            {TopicPartition(*place): OffsetSpec.latest() for place in places},  # type: ignore[no-untyped-call]
+            {TopicPartition(*place): bound for place in places},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout_s,
         )

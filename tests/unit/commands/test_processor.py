@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import orjson
@@ -370,6 +371,30 @@ async def test_commands_of_a_partition_that_was_revoked_are_left_to_its_new_owne
     assert len(site.events("follows")) == 1
     await site.run()
     assert [type(e.event) for e in site.events("follows")] == [UserFollowed, UserUnfollowed]
+
+
+async def test_commands_of_a_partition_that_was_not_taken_over_end_the_processor() -> None:
+    """Passing over them would leave them undecided, and nobody would see why."""
+    site = Site(domains=["follows"])
+    site.send(FOLLOW)
+    processor, log = site.processor()
+    partition = DomainPartition("follows", partition_of(ADA))
+    reopening: list[asyncio.Task[None]] = []
+
+    def revoke() -> None:
+        log.revoke(partition)
+        log.idle = reopen
+
+    def reopen() -> None:
+        site.send(UNFOLLOW)
+        reopening.append(asyncio.create_task(log.open(partition)))
+        log.idle = lambda: None
+
+    log.idle = revoke
+    async with asyncio.timeout(10):
+        with pytest.raises(TransactionLostError, match="not taken over"):
+            await processor.run()
+    assert log.closed
 
 
 async def test_the_number_of_decisions_is_counted() -> None:
