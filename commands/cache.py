@@ -55,11 +55,12 @@ class PartitionCache:
         if missing:
             stored = await self._store.load(self.partition, missing)
             for stream in missing:
-                self._states[stream] = _revive(streams[stream], stored.get(stream))
+                # A batch may have been committed meanwhile; it knows better.
+                self._states.setdefault(stream, _revive(streams[stream], stored.get(stream)))
         unknown = [command_id for command_id in command_ids if command_id not in self._outcomes]
         if unknown:
             for command_id, body in (await self._store.outcomes(self.partition, unknown)).items():
-                self._outcomes[command_id] = read_outcome(body)
+                self._outcomes.setdefault(command_id, read_outcome(body))
 
     def state(self, stream: str) -> StreamState:
         """Return the state of a prefetched stream."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -11,6 +11,9 @@ from commands.envelope import CommandEnvelope
 from events.codec import Headers, LogRecord
 from events.errors import StreamHubError, Unavailable
 from events.outcomes import CommandDecided
+
+#: A transaction's marker takes an offset behind its records in each partition that it wrote to.
+MARKER_OFFSETS = 1
 
 
 class DomainPartition(NamedTuple):
@@ -90,11 +93,15 @@ class StateStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one turn of the log brought; partitions assigned now must be opened before reading."""
+    """What one turn of the log brought; partitions assigned now must be opened before reading.
+
+    ``more`` says that there were as many commands as one turn brings at most.
+    """
 
     records: Sequence[LogRecord]
     assigned: Sequence[DomainPartition]
     revoked: Sequence[DomainPartition]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +158,15 @@ class CommandLog(Protocol):
     def next_offset(self, partition: DomainPartition) -> int:
         """Return the offset that the next event of an open partition gets: nobody else writes."""
 
-    async def append(
+    def append(
         self, records: Sequence[Outgoing], consumed: Mapping[DomainPartition, int]
-    ) -> Mapping[tuple[str, int], int]:
+    ) -> Awaitable[Mapping[tuple[str, int], int]]:
         """Append records in one transaction with the fact that commands were consumed.
 
         ``consumed`` is the next command's offset of each partition. Returns the last offset
-        written in each (topic, partition).
+        written in each (topic, partition). One transaction at a time. ``poll`` may be called
+        meanwhile, though not between the decisions and this call, which notes whose they are: a
+        partition that is given away by then is refused.
 
         Raises:
             TransactionLostError: nothing was appended, or nobody knows; events would have got

@@ -2,14 +2,15 @@
 
 It takes whatever commands wait, decides them on the state at the end of the log, and appends
 their events, their outcomes and the fact that they were consumed in one Kafka transaction. Where
-that fails nothing happened, and it starts anew from the log.
+that fails nothing happened, and it starts anew from the log. While more wait than one transaction
+holds, the next batch is decided while the one before is being appended.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +24,13 @@ from commands.ports import (
     CommandLog,
     DomainPartition,
     Outgoing,
+    Poll,
     StaleCacheError,
     StateStore,
     TransactionLostError,
 )
 from commands.router import Router
+from commands.working import Working
 from events import clock
 from events.base import Event, Metadata
 from events.codec import LogRecord, encode_body, event_headers
@@ -73,6 +76,9 @@ class CommandProcessor:
         self._router = router
         self._caches: dict[DomainPartition, PartitionCache] = {}
         self._stopping = asyncio.Event()
+        #: The batch whose transaction was begun last, and that transaction.
+        self._begun: Working | None = None
+        self._appending: asyncio.Task[None] | None = None
         self.decided = 0
 
     def stop(self) -> None:
@@ -91,15 +97,20 @@ class CommandProcessor:
                 if saving.done():
                     saving.result()
                 poll = await self._log.poll()
+                if poll.assigned or poll.revoked or not poll.records:
+                    await self._appended()
                 for partition in poll.revoked:
                     self._caches.pop(partition, None)
                 if poll.assigned:
                     await self._take_over(poll.assigned)
                 if poll.records:
-                    await self._decide_batch(poll.records)
+                    await self._decide_batch(poll)
+            await self._appended()
         finally:
-            saving.cancel()
-            await asyncio.gather(saving, return_exceptions=True)
+            tasks = [saving] if self._appending is None else [saving, self._appending]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._log.close()
         await self._save()
 
@@ -134,20 +145,30 @@ class CommandProcessor:
                     f"another owner wrote the state of {partition}"
                 ) from None
 
-    async def _decide_batch(self, records: Sequence[LogRecord]) -> None:
-        sorted_out = [(domain_partition(record), record) for record in records]
-        if strays := [p for p, _ in sorted_out if p not in self._caches]:
+    async def _decide_batch(self, poll: Poll) -> None:
+        records = [(domain_partition(record), record) for record in poll.records]
+        if strays := [partition for partition, _ in records if partition not in self._caches]:
             raise TransactionLostError(f"commands of {strays[0]} came, which was not taken over")
-        envelopes, undecodable = await self._read(sorted_out)
+        envelopes, undecodable = await self._read(records)
         await self._prefetch(envelopes)
-        working = Working(self._caches, self._log)
+        working = Working(self._caches, self._log, self._begun)
         decisions = [
             await self._decide(envelope, partition, working) for partition, envelope in envelopes
         ]
-        consumed = {partition: record.offset + 1 for partition, record in sorted_out}
-        await self._append(decisions, undecodable, consumed)
-        working.commit()
-        self.decided += len(decisions)
+        consumed = {partition: record.offset + 1 for partition, record in records}
+        outgoing = [*await self._outgoing(decisions), *undecodable]
+        await self._appended()
+        appended = self._log.append(outgoing, consumed)
+        self._begun = working
+        self._appending = asyncio.create_task(self._commit(appended, working, len(decisions)))
+        if not poll.more:
+            await self._appended()
+
+    async def _appended(self) -> None:
+        """Wait until what was decided stands in the log."""
+        if self._appending is not None:
+            await self._appending
+            self._begun = self._appending = None
 
     async def _read(
         self, records: Sequence[tuple[DomainPartition, LogRecord]]
@@ -210,23 +231,26 @@ class CommandProcessor:
                 details=[FieldError(kind, "is already taken") for kind in taken],
             )
 
-    async def _append(
-        self,
-        decisions: Sequence[Decision],
-        undecodable: Sequence[Outgoing],
-        consumed: Mapping[DomainPartition, int],
-    ) -> None:
+    async def _outgoing(self, decisions: Sequence[Decision]) -> list[Outgoing]:
         await self._keys.load({who for d in decisions for e, _ in d.events for who in persons(e)})
         events = [record for d in decisions for record in self._event_records(d)]
-        outcomes = [record for d in decisions for record in _outcome_records(d)]
-        appended = await self._log.append([*events, *outcomes, *undecodable], consumed)
-        for (topic, partition), offset in appended.items():
+        return events + [record for d in decisions for record in _outcome_records(d)]
+
+    async def _commit(
+        self,
+        appended: Awaitable[Mapping[tuple[str, int], int]],
+        working: Working,
+        decided: int,
+    ) -> None:
+        for (topic, partition), offset in (await appended).items():
             kind, _, domain = topic.partition(".")
             cache = self._caches.get(DomainPartition(domain, partition))
             if cache is not None and kind == "events":
                 cache.advance(events_next=offset + 1, last_event=offset)
             elif cache is not None and kind == "outcomes":
                 cache.advance(outcomes_next=offset + 1)
+        working.commit()
+        self.decided += decided
 
     def _event_records(self, decision: Decision) -> list[Outgoing]:
         place = decision.outcome.position
@@ -242,51 +266,6 @@ class CommandProcessor:
             )
             for event, metadata in decision.events
         ]
-
-
-class Working:
-    """States and outcomes as they will be once the batch is committed, over those that are."""
-
-    def __init__(
-        self, caches: Mapping[DomainPartition, PartitionCache], command_log: CommandLog
-    ) -> None:
-        self._caches = caches
-        self._log = command_log
-        self._written: Counter[DomainPartition] = Counter()
-        self._states: dict[tuple[DomainPartition, str], StreamState] = {}
-        self._outcomes: dict[tuple[DomainPartition, str], CommandDecided] = {}
-
-    def state(self, partition: DomainPartition, stream: str) -> StreamState:
-        return self._states.get((partition, stream)) or self._caches[partition].state(stream)
-
-    def put_state(self, partition: DomainPartition, stream: str, state: StreamState) -> None:
-        self._states[partition, stream] = state
-
-    def outcome(self, partition: DomainPartition, command_id: str) -> CommandDecided | None:
-        return self._outcomes.get((partition, command_id)) or self._caches[partition].outcome(
-            command_id
-        )
-
-    def position(self, partition: DomainPartition, events: int) -> Position:
-        """Return where the partition's last event stands once so many more are appended."""
-        self._written[partition] += events
-        written = self._written[partition]
-        last = (
-            self._log.next_offset(partition) + written - 1
-            if written
-            else self._caches[partition].position.last_event
-        )
-        return Position(domain=partition.domain, partition=partition.partition, offset=last)
-
-    def put_outcome(self, partition: DomainPartition, outcome: CommandDecided) -> None:
-        self._outcomes[partition, outcome.command_id] = outcome
-
-    def commit(self) -> None:
-        """Hand everything to the caches after the transaction was committed."""
-        for (partition, stream), state in self._states.items():
-            self._caches[partition].put_state(stream, state)
-        for (partition, _), outcome in self._outcomes.items():
-            self._caches[partition].put_outcome(outcome)
 
 
 def domain_partition(record: LogRecord) -> DomainPartition:

@@ -11,13 +11,14 @@ import math
 import struct
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from commands.ports import (
+    MARKER_OFFSETS,
     CachePosition,
     CaughtUp,
     DomainPartition,
@@ -220,6 +221,7 @@ class KafkaCommandLog:
             records,
             [_domain_partition(p) for p in assigned],
             [_domain_partition(p) for p in revoked],
+            more=len(records) == BATCH_RECORDS,
         )
 
     def _look(self) -> None:
@@ -312,18 +314,22 @@ class KafkaCommandLog:
         events, _ = _places(partition)
         return self._ends[events]
 
-    async def append(
+    def append(
         self, records: Sequence[Outgoing], consumed: Mapping[DomainPartition, int]
-    ) -> Mapping[Place, int]:
-        ends = await self._writer.write(
+    ) -> Awaitable[Mapping[Place, int]]:
+        write = self._writer.write(
             records,
             self._ends,
             self._member(),
             [(domain_named(p.domain).commands, p.partition, at) for p, at in consumed.items()],
             self._time_ms,
         )
-        # Behind the records of a transaction stands its marker.
-        self._ends.update({place: last + 2 for place, last in ends.items() if place in self._ends})
+        return self._written(write)
+
+    async def _written(self, write: Awaitable[Mapping[Place, int]]) -> Mapping[Place, int]:
+        ends = await write
+        for place in self._ends.keys() & ends.keys():
+            self._ends[place] = ends[place] + 1 + MARKER_OFFSETS
         return ends
 
     def _member(self) -> Member:

@@ -89,6 +89,10 @@ def partition_of(key: str) -> int:
     return zlib.crc32(key.encode()) % PARTITIONS
 
 
+#: Turns of the loop that an append takes: enough for another batch to be decided meanwhile.
+APPEND_TURNS = 50
+
+
 class MemoryCommandLog:
     """Implements ``commands.ports.CommandLog`` for one owner of every partition of some domains.
 
@@ -98,6 +102,8 @@ class MemoryCommandLog:
     def __init__(self, broker: MemoryBroker, domains: Collection[str], batch: int = 100) -> None:
         self.idle: Callable[[], None] = lambda: None
         self.closed = False
+        #: What was called, in order.
+        self.journal: list[str] = []
         self._broker = broker
         self._batch = batch
         self._unassigned = [DomainPartition(d, p) for d in domains for p in range(PARTITIONS)]
@@ -111,12 +117,13 @@ class MemoryCommandLog:
 
     async def poll(self) -> Poll:
         await asyncio.sleep(0)
+        self.journal.append("poll")
         assigned, self._unassigned = self._unassigned, []
         revoked, self._revoked = self._revoked, []
         records = [] if assigned else self._next_commands()
         if not assigned and not records:
             self.idle()
-        return Poll(records, assigned, revoked)
+        return Poll(records, assigned, revoked, more=len(records) == self._batch)
 
     def _next_commands(self) -> list[LogRecord]:
         found: list[LogRecord] = []
@@ -158,7 +165,10 @@ class MemoryCommandLog:
     async def append(
         self, records: Sequence[Outgoing], consumed: Mapping[DomainPartition, int]
     ) -> Mapping[tuple[str, int], int]:
-        await asyncio.sleep(0)
+        self.journal.append("append begins")
+        for _ in range(APPEND_TURNS):
+            await asyncio.sleep(0)
+        self.journal.append("append ends")
         crash = self._broker.crashes.pop(0) if self._broker.crashes else None
         if crash is Crash.ABORTED:
             self._abort(records)

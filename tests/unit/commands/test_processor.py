@@ -397,6 +397,33 @@ async def test_commands_of_a_partition_that_was_not_taken_over_end_the_processor
     assert log.closed
 
 
+async def test_a_batch_is_decided_while_a_full_one_before_it_is_appended() -> None:
+    site = Site(domains=["follows"], batch=2)
+    sent = [site.send(FOLLOW if number % 2 == 0 else UNFOLLOW) for number in range(5)]
+    processor, log = site.processor()
+    await processor.run()
+    begin, poll, end = "append begins", "poll", "append ends"
+    # The partition is assigned; two full batches; the last one, and nothing after it.
+    assert log.journal == [poll, poll, begin, poll, end, begin, poll, end, begin, end, poll]
+    assert [outcome.command_id for outcome in site.outcomes("follows")] == sent
+    events = site.events("follows")
+    assert [type(e.event) for e in events] == [UserFollowed, UserUnfollowed] * 2 + [UserFollowed]
+    assert [e.metadata.stream_version for e in events] == [1, 2, 3, 4, 5]
+    assert [o.position.offset for o in site.outcomes("follows")] == [e.offset for e in events]
+
+
+@pytest.mark.parametrize("crash", list(Crash))
+async def test_what_was_decided_on_a_transaction_that_failed_is_decided_anew(crash: Crash) -> None:
+    site = Site(domains=["follows"], batch=2)
+    sent = [site.send(FOLLOW if number % 2 == 0 else UNFOLLOW) for number in range(6)]
+    site.broker.crashes = [crash]
+    with pytest.raises(TransactionLostError):
+        await site.run()
+    await site.run()
+    assert [outcome.command_id for outcome in site.outcomes("follows")] == sent
+    assert [type(e.event) for e in site.events("follows")] == [UserFollowed, UserUnfollowed] * 3
+
+
 async def test_the_number_of_decisions_is_counted() -> None:
     site = Site(domains=DOMAINS)
     for command in (FOLLOW, SELF_FOLLOW, FOLLOW):
