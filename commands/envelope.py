@@ -80,27 +80,22 @@ def read_command(
         UndecodableRecord: it is none, or of a type that this release does not know.
     """
     headers = record.headers
-
-    def text(name: str) -> str:
-        return headers[name].decode("utf-8", "replace")
-
-    def text_or_none(name: str) -> str | None:
-        return text(name) if name in headers else None
-
+    fingerprint, actor_id = headers.get("fingerprint"), headers.get("actor_id")
+    reply_to, traceparent = headers.get("reply_to"), headers.get("traceparent")
     try:
-        command_type = types[text("command_type")]
+        command_type = types[headers["command_type"].decode()]
         data = decode_body(record.value)
         decrypt(command_type, data, keys)
         return CommandEnvelope(
             command=command_type.model_validate(data),
-            command_id=text("command_id"),
-            time=clock.from_text(text("time")),
-            correlation_id=text("correlation_id"),
-            causation_id=text("causation_id"),
-            fingerprint=text_or_none("fingerprint") or "",
-            actor_id=text_or_none("actor_id"),
-            reply_to=_reply_partition(text("reply_to")) if "reply_to" in headers else None,
-            traceparent=text_or_none("traceparent"),
+            command_id=headers["command_id"].decode(),
+            time=clock.from_text(headers["time"].decode()),
+            correlation_id=headers["correlation_id"].decode(),
+            causation_id=headers["causation_id"].decode(),
+            fingerprint="" if fingerprint is None else fingerprint.decode(),
+            actor_id=None if actor_id is None else actor_id.decode(),
+            reply_to=None if reply_to is None else _reply_partition(reply_to.decode()),
+            traceparent=None if traceparent is None else traceparent.decode(),
         )
     except (KeyError, ValueError, ValidationError, InvalidTag) as error:
         raise UndecodableRecord(f"the record is not a command: {error!r}") from error

@@ -28,7 +28,9 @@ def now() -> datetime:
 @lru_cache(maxsize=1024)
 def to_text(moment: datetime) -> str:
     """Return RFC 3339 text in UTC with microseconds; records of one command have one time."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_text(text: str) -> datetime:

@@ -87,8 +87,10 @@ def event_headers(event: Event, metadata: Metadata) -> Headers:
         ("correlation_id", metadata.correlation_id.encode()),
         ("causation_id", metadata.causation_id.encode()),
     ]
-    optional = (("actor_id", metadata.actor_id), ("traceparent", metadata.traceparent))
-    headers += [(name, value.encode()) for name, value in optional if value]
+    if metadata.actor_id:
+        headers.append(("actor_id", metadata.actor_id.encode()))
+    if metadata.traceparent:
+        headers.append(("traceparent", metadata.traceparent.encode()))
     if whose := persons(event):
         headers.append((PERSONS_HEADER, ",".join(sorted(whose)).encode()))
     return headers
