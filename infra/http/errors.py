@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from commands.ports import OutcomePendingError
 from events.errors import ErrorKind, FieldError, Invalid, StreamHubError
@@ -92,14 +93,27 @@ def _message(error: dict[str, Any]) -> str:
     return message.removeprefix("Value error, ")
 
 
-async def _plain(_request: Request, error: Exception) -> Response:
+async def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, StreamHubError):
         # The framework wraps whatever goes wrong while it reads a body.
         return failure_response(error.__cause__)
     code = _PLAIN_CODES.get(error.status_code, "BAD_REQUEST")
     body = Failure(error=ErrorBody(code=code, message=str(error.detail)))
-    return _json(body, error.status_code, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return _json(body, error.status_code, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return what a path can be asked with; the framework tells those of one route only."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 async def _unexpected(_request: Request, error: Exception) -> Response:
