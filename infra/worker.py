@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,7 @@ async def _work(core: Core, roles: frozenset[Role], stopping: asyncio.Event) -> 
         done, _ = await asyncio.wait([*tasks, *deciding], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         end_within(_END_TIMEOUT_S)
+        tell_failures(done)
         await _stop(workers, deciding)
         for task in done:
             task.result()
@@ -131,6 +132,13 @@ def end_within(seconds: float) -> None:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+
+
+def tell_failures(done: Iterable[asyncio.Future[Any]]) -> None:
+    """Log what has failed among what is done: who ends by force tells nothing any more."""
+    for task in done:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("worker_fails", reason=f"{type(error).__name__}: {error}")
 
 
 async def _watch_builds(
