@@ -7,7 +7,6 @@ zombie is refused, a restarted slot aborts what it left behind.
 from __future__ import annotations
 
 import asyncio
-import math
 import struct
 import time
 from collections import defaultdict
@@ -45,8 +44,6 @@ PACE_S = 0.012
 CATCH_UP_RECORDS = 5_000
 #: While nothing comes, the log is asked this often whether something should have come.
 _LOOK_S, _LOOK_TIMEOUT_S = 5.0, 2.0
-#: Where the log cannot be asked for so long, the worker begins anew.
-_BLIND_S = 30.0
 _OPERATION_TIMEOUT_S = 30.0
 _SESSION_TIMEOUT_MS = 10_000
 #: What is written to.
@@ -168,8 +165,6 @@ class KafkaCommandLog:
         self._due = 0.0
         self._consumption = Consumption()
         self._look_at = 0.0
-        #: Since when it cannot be asked.
-        self._blind_at = math.inf
         self._consumer = Consumer(_consumer_settings(settings))
         self._bounds = Bounds(settings.bootstrap)
 
@@ -228,15 +223,11 @@ class KafkaCommandLog:
         try:
             ends = self._bounds.ends(self._consumption.places(), _LOOK_TIMEOUT_S)
         except KafkaException as error:
-            # Where nothing can be asked, nothing can be read either; but a client may have hung.
-            self._blind_at = min(self._blind_at, time.monotonic())
-            if time.monotonic() - self._blind_at > _BLIND_S:
-                raise TransactionLostError(
-                    f"Kafka does not say where commands end: {error}"
-                ) from error
-            return
-        self._blind_at = math.inf
-        if complaint := self._consumption.complaint(ends):
+            # Where nothing can be asked, nothing can be read either.
+            complaint = self._consumption.unanswered(time.monotonic(), error)
+        else:
+            complaint = self._consumption.complaint(ends)
+        if complaint:
             raise TransactionLostError(f"the consumer of commands gets nothing: {complaint}")
 
     def _take(self, limit: int) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -53,6 +54,10 @@ class Bounds:
         return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
 
+#: The log may be away for so long; after that it is the client who cannot find it.
+BLIND_S = 30.0
+
+
 class Consumption:
     """Where a consumer is in each partition, as far as that is known, and whether it gets on.
 
@@ -64,6 +69,8 @@ class Consumption:
         self._at: dict[Place, int] = {}
         #: Where it was at the last look, in partitions that held more by then.
         self._behind: dict[Place, int] = {}
+        #: Since when the log has not answered, by a monotonic clock.
+        self._blind_since = math.inf
 
     def places(self) -> Sequence[Place]:
         """Return the partitions whose positions are known."""
@@ -72,6 +79,8 @@ class Consumption:
     def note(self, positions: Mapping[Place, int]) -> None:
         """Note the offset of the next record to come of each of these."""
         self._at.update(positions)
+        if positions:
+            self._blind_since = math.inf
 
     def forget(self, places: Iterable[Place]) -> None:
         """Leave partitions out that others read from now on."""
@@ -83,6 +92,7 @@ class Consumption:
 
         To be asked after a time without records, and not much oftener than they take to come.
         """
+        self._blind_since = math.inf
         behind = {place: at for place, at in self._at.items() if at < ends[place]}
         stuck = [place for place, at in behind.items() if self._behind.get(place) == at]
         stuck += [place for place, at in self._at.items() if at > ends[place]]
@@ -91,3 +101,10 @@ class Consumption:
             return ""
         topic, partition = place = stuck[0]
         return f"it stands at {self._at[place]} of {topic}/{partition}, which ends at {ends[place]}"
+
+    def unanswered(self, now_s: float, reason: object) -> str:
+        """Say that for too long neither an answer nor a record has come; "" if that may pass."""
+        self._blind_since = min(self._blind_since, now_s)
+        if now_s - self._blind_since < BLIND_S:
+            return ""
+        return f"the log has not said for {BLIND_S:.0f} s where it ends: {reason}"

@@ -42,28 +42,42 @@ async def test_what_waits_is_decided_once_and_in_order_whenever_the_worker_is_ki
     choice = random.Random(seed)
     videos = [await backstage.ready_video(person) for _ in range(_VIDEOS)]
     viewers = [clock.new_id() for _ in range(_VIEWERS)]
-    streamhub.stop(COMMANDS)
     sent = [_wish(choice, videos, viewers, person.id) for _ in range(_COMMANDS)]
-    for begin in range(0, _COMMANDS, _SENT_AT_ONCE):
-        batch = sent[begin : begin + _SENT_AT_ONCE]
-        await asyncio.gather(*(backstage.bus.append(envelope) for envelope in batch))
     ends = LogEnds(backstage.core.places.kafka)
     try:
-        sources = await ends.partitions([_DOMAIN.outcomes])
-        begun = sum((await ends.ends(sources)).values())
-        streamhub.restart(COMMANDS)
+        begun = await _outcomes(ends)
+        await _let_wait(streamhub, backstage, sent)
         for share in sorted(choice.uniform(0.02, 0.9) for _ in range(_KILLS)):
 
             async def look(share: float = share) -> bool:
-                return sum((await ends.ends(sources)).values()) - begun >= share * _COMMANDS
+                return await _outcomes(ends) - begun >= share * _COMMANDS
 
             await eventually(f"{share:.0%} of the backlog", look, _WORKED_OFF_S, poll_s=0.005)
-            streamhub.kill(COMMANDS)
+            pid = streamhub.kill(COMMANDS)
+            await streamhub.wait_ready(COMMANDS, but_not=pid)
     finally:
         await ends.close()
     await settled(backstage.core, _WORKED_OFF_S)
     log = await check_everything(backstage.core)
     assert _found(log, viewers) == _expected(sent)
+
+
+async def _outcomes(ends: LogEnds) -> int:
+    """Return how many offsets the outcomes take, markers included."""
+    return sum((await ends.ends(await ends.partitions([_DOMAIN.outcomes]))).values())
+
+
+async def _let_wait(
+    streamhub: StreamHub, backstage: Backstage, sent: Sequence[CommandEnvelope]
+) -> None:
+    """Send commands while nobody decides, then let the worker begin."""
+    streamhub.stop(COMMANDS)
+    try:
+        for begin in range(0, len(sent), _SENT_AT_ONCE):
+            batch = sent[begin : begin + _SENT_AT_ONCE]
+            await asyncio.gather(*(backstage.bus.append(envelope) for envelope in batch))
+    finally:
+        streamhub.restart(COMMANDS)
 
 
 def _wish(

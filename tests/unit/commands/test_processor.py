@@ -209,6 +209,7 @@ async def test_the_log_is_left_when_a_processor_ends_badly() -> None:
         ("time", b"yesterday"),
         ("reply_to", b"99"),
         ("reply_to", b"somebody"),
+        ("actor_id", b"\xff"),
     ],
 )
 async def test_a_command_with_broken_headers_is_dead_lettered_and_the_rest_flows_on(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.kafka.consumption import Consumption
+from infra.kafka.consumption import BLIND_S, Consumption
 
 HERE, THERE = ("commands.videos", 0), ("commands.videos", 1)
 
@@ -51,3 +51,25 @@ def test_what_others_read_is_forgotten(consumption: Consumption) -> None:
     consumption.forget([HERE])
     assert consumption.places() == [THERE]
     assert consumption.complaint({THERE: 7}) == ""
+
+
+def test_a_log_that_does_not_answer_for_long_is_told_of(consumption: Consumption) -> None:
+    assert consumption.unanswered(7.0, "no leader") == ""
+    assert consumption.unanswered(6.0 + BLIND_S, "no leader") == ""
+    assert "no leader" in consumption.unanswered(7.0 + BLIND_S, "no leader")
+
+
+def test_an_answer_or_a_record_makes_up_for_what_was_not_answered(
+    consumption: Consumption,
+) -> None:
+    consumption.unanswered(7.0, "no leader")
+    consumption.complaint({HERE: 5, THERE: 7})
+    assert consumption.unanswered(7.0 + BLIND_S, "no leader") == ""
+    consumption.note({HERE: 6})
+    assert consumption.unanswered(7.0 + 2 * BLIND_S, "no leader") == ""
+
+
+def test_that_nothing_came_makes_up_for_nothing(consumption: Consumption) -> None:
+    consumption.unanswered(7.0, "no leader")
+    consumption.note({})
+    assert consumption.unanswered(7.0 + BLIND_S, "no leader")
