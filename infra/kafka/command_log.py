@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from commands.ports import (
@@ -33,6 +34,8 @@ from infra.kafka.transactions import Place, TransactionalWriter
 from infra.kafka.wire import Member
 from schemas.catalogue import DEAD_LETTERS, DOMAINS, REPLIES, domain_named
 
+log = structlog.get_logger(__name__)
+
 GROUP = "streamhub-commands"
 #: Commands decided in one transaction at most.
 BATCH_RECORDS = 500
@@ -45,6 +48,7 @@ CATCH_UP_RECORDS = 5_000
 #: While nothing comes, the log is asked this often whether something should have come.
 _LOOK_S, _LOOK_TIMEOUT_S = 5.0, 2.0
 _OPERATION_TIMEOUT_S = 30.0
+_CLOSE_TIMEOUT_S = 10.0
 _SESSION_TIMEOUT_MS = 10_000
 #: What is written to.
 _TOPICS = (
@@ -330,7 +334,17 @@ class KafkaCommandLog:
         try:
             await self._writer.close()
         finally:
-            await asyncio.to_thread(self._consumer.close)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Close the consumer, or leave it: in a rebalance librdkafka's can wait for ever."""
+        # The next one of this slot takes its place in the group, and it is refused from then on.
+        closing = asyncio.ensure_future(asyncio.to_thread(self._consumer.close))
+        closed, _ = await asyncio.wait([closing], timeout=_CLOSE_TIMEOUT_S)
+        if closed:
+            closing.result()
+        else:
+            log.error("consumer_does_not_close", seconds=_CLOSE_TIMEOUT_S)
 
 
 async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:

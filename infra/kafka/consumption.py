@@ -51,7 +51,11 @@ class Bounds:
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout_s,
         )
-        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+        found = {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+        if unknown := [place for place, offset in found.items() if offset < 0]:
+            # A broker that is away or has just come back can leave some out without an error.
+            raise KafkaException(KafkaError(KafkaError._NO_OFFSET, str(unknown[0])))  # noqa: SLF001
+        return found
 
 
 #: The log may be away for so long; after that it is the client who cannot find it.
