@@ -156,6 +156,7 @@ class KafkaCommandLog:
         self._settings = settings
         self._assigned: list[TopicPartition] = []
         self._revoked: list[TopicPartition] = []
+        self._is_lost = False
         self._writer = TransactionalWriter(
             settings.bootstrap, f"{GROUP}-{settings.slot}", _SESSION_TIMEOUT_MS
         )
@@ -187,7 +188,7 @@ class KafkaCommandLog:
             [domain.commands for domain in DOMAINS],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
+            on_lost=self._on_lost,
         )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -198,11 +199,17 @@ class KafkaCommandLog:
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:  # noqa: ARG002
         self._revoked.extend(partitions)
 
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:  # noqa: ARG002
+        self._is_lost = True
+
     async def poll(self) -> Poll:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._due - loop.time())
         # Under load commands have come meanwhile, and no thread is needed to wait for the first.
         messages = self._take(BATCH_RECORDS) or await _in_thread(self._wait)
+        if self._is_lost:
+            # Behind a restored log this client may never be given partitions again.
+            raise TransactionLostError("the group took the partitions away")
         assigned, self._assigned = self._assigned, []
         revoked, self._revoked = self._revoked, []
         gone = {(p.topic, p.partition) for p in revoked}
@@ -331,15 +338,9 @@ class KafkaCommandLog:
         return member_of(self._consumer.consumer_group_metadata())
 
     async def close(self) -> None:
-        try:
-            await self._writer.close()
-        finally:
-            await self._leave()
-
-    async def _leave(self) -> None:
-        """Close the consumer, or leave it: in a rebalance librdkafka's can wait for ever."""
-        # The next one of this slot takes its place in the group, and it is refused from then on.
-        closing = asyncio.ensure_future(asyncio.to_thread(self._consumer.close))
+        # In a rebalance librdkafka's consumer can wait for ever. The next one of this slot takes
+        # its place in the group, and it is refused from then on.
+        closing = asyncio.gather(self._writer.close(), asyncio.to_thread(self._consumer.close))
         closed, _ = await asyncio.wait([closing], timeout=_CLOSE_TIMEOUT_S)
         if closed:
             closing.result()
