@@ -175,9 +175,9 @@ def test_a_process_that_runs_but_no_longer_serves_is_started_again(
         first = start(client, spec)
         time.sleep(2.0)
         assert pid_of(client, "a") == first
-    eventually(lambda: status_of(client, "a").restarts == 1, 10.0)
+    eventually(lambda: "Connection refused for 1 s" in status_of(client, "a").last_exit, 10.0)
     assert is_gone(first)
-    assert "Connection refused for 1 s" in status_of(client, "a").last_exit
+    assert status_of(client, "a").restarts >= 1
 
 
 def test_back_off_grows(client: SupervisorClient, tmp_path: Path) -> None:
