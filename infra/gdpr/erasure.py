@@ -31,8 +31,7 @@ from infra.postgres.builds import BuildState
 from infra.postgres.key_store import KEY_LIFE_S, PostgresKeyRing
 from infra.postgres.sink import store_errors
 from infra.rebuild.operations import remove_builds
-from infra.redis.connection import connect
-from infra.redis.connection import store_errors as redis_errors
+from infra.redis.limiter import RedisLimiter
 from projections.registry import PROJECTIONS
 
 _AT_ONCE = 16
@@ -191,15 +190,12 @@ class Eraser:
         addresses = [
             text for text, kinds in traces.texts.items() if "session.started.ip_address" in kinds
         ]
-        redis: Any = connect(self._core.places.redis)
+        limiter = RedisLimiter(self._core.places.redis, self._core.settings.namespace)
         try:
-            async with redis_errors():
-                for address in addresses:
-                    pattern = f"{self._core.settings.namespace}ratelimit:*{{{address}}}*"
-                    async for key in redis.scan_iter(match=pattern, count=1_000):
-                        await redis.delete(key)
+            for address in addresses:
+                await limiter.forget(address)
         finally:
-            await redis.aclose()
+            await limiter.close()
 
     async def _prove(self, traces: Traces) -> None:
         report, needles = self._report, Needles(traces.texts)

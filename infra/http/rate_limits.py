@@ -42,8 +42,8 @@ class Use:
 class Limiter(Protocol):
     """Counts requests."""
 
-    async def count(self, limit: Limit, client: str) -> Use:
-        """Count one request of a client; raises Unavailable."""
+    async def count(self, limit: Limit, client: str, place: str) -> Use:
+        """Count one request of a client, by its address, for a place; raises Unavailable."""
 
 
 _CLIENTS_KNOWN = 4_096
@@ -115,7 +115,7 @@ class RateLimitMiddleware:
         # Routes without a limit of their own are counted each for itself (PN-37).
         place = scope["path"] if limit is GENERAL else limit.name
         try:
-            return await limiter.count(limit, f"{client}:{place}")
+            return await limiter.count(limit, client, place)
         except Unavailable as error:
             log.warning("rate_limiter_unavailable", reason=error.message)
             return None

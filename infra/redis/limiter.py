@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from infra.http.rate_limits import Limit, Use
 from infra.redis.connection import Script, connect, store_errors
 
 _COUNT = Script(Path(__file__).with_name("limiter.lua"))
+_PAGE = 1_000
+#: What Redis' patterns give a meaning to.
+_SPECIAL = re.compile(r"[*?\[\]\\]")
+_ESCAPED = r"\\\g<0>"
 
 
 class RedisLimiter:
@@ -17,15 +22,26 @@ class RedisLimiter:
         self._redis = connect(url)
         self._namespace = namespace
 
-    async def count(self, limit: Limit, client: str) -> Use:
-        # One hash slot for both keys of a client.
-        key = f"{self._namespace}ratelimit:{limit.name}:{{{client}}}"
+    async def count(self, limit: Limit, client: str, place: str) -> Use:
+        # One hash slot for all keys of a client.
+        key = f"{self._namespace}ratelimit:{{{client}}}:{limit.name}:{place}"
         async with store_errors():
             [(used, reset_s, blocked)] = await _COUNT.run(
                 self._redis,
                 [((key, f"{key}:block"), (limit.requests, limit.window_s, limit.block_s))],
             )
         return Use(int(used), int(reset_s), bool(blocked))
+
+    async def forget(self, client: str) -> None:
+        """Drop what was counted of a client, and its blocks, for all limits and places.
+
+        Raises:
+            StoreUnavailable: Redis is away.
+        """
+        pattern = f"{self._namespace}ratelimit:{{{_SPECIAL.sub(_ESCAPED, client)}}}:*"
+        async with store_errors():
+            async for key in self._redis.scan_iter(pattern, count=_PAGE):
+                await self._redis.delete(key)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless Redis answers."""

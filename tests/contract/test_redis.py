@@ -20,8 +20,10 @@ from events.base import Event, Recorded, TopicPartition
 from events.engagement import VideoLiked, VideoUnliked
 from events.sessions import RevocationReason, SessionRevoked, SessionStarted
 from events.users import Role
+from infra.http.rate_limits import Limit
 from infra.redis.commands import commands_of
 from infra.redis.connection import connect
+from infra.redis.limiter import RedisLimiter
 from infra.redis.reader import RedisCounters, RedisRevocations
 from infra.redis.sink import RedisSink
 from projections.declaration import Projection, Put, RedisCommand
@@ -274,3 +276,26 @@ async def _contents(place: Place, where: str) -> dict[str, object]:
 async def test_a_change_that_is_no_command_is_a_fault() -> None:
     with pytest.raises(TypeError, match="Put is not a command of Redis"):
         commands_of([Put("table", ("key",), {})])
+
+
+async def test_a_client_is_forgotten_in_all_its_places_and_nobody_else_is(
+    place: Place, servers: Servers
+) -> None:
+    """Addresses that begin alike are others; what a pattern could mean stands for itself."""
+    limiter = RedisLimiter(servers["redis"], place.namespace)
+    once = Limit("once", 1, 60, 60)
+    clients = ("10.0.0.1", "10.0.0.11", "110.0.0.1", "2001:db8::1", "2001:db8::1:2", "10.0.0.*")
+    for client in clients:
+        for where in ("read", "/api/v1/videos/1/like", "read"):
+            await limiter.count(once, client, where)
+    before = await place.keys("ratelimit:*")
+    assert len(before) == 3 * len(clients), "two counters and a block of each"
+    try:
+        for client in ("10.0.0.1", "2001:db8::1", "10.0.0.*"):
+            await limiter.forget(client)
+    finally:
+        await limiter.close()
+    left = await place.keys("ratelimit:*")
+    kept = ("10.0.0.11", "110.0.0.1", "2001:db8::1:2")
+    assert left == {key for key in before if any(f"{{{client}}}" in key for client in kept)}
+    assert len(left) == 3 * len(kept)

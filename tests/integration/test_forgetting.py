@@ -22,7 +22,7 @@ from tests.support.api import Api, Person, name, sign_up
 from tests.support.cli import cli
 from tests.support.log import headers_of, read_topics
 from tests.support.positions import settled
-from tests.support.streamhub import StreamHub
+from tests.support.streamhub import StreamHub, limited_address
 from tests.support.videos import Backstage
 
 
@@ -227,6 +227,21 @@ async def _is_gone(api: Api, life: Life, other: Person) -> None:
     anew = await api.call("POST", "/auth/register", body)
     assert anew.status == 201
     assert anew.data["id"] != person.id
+
+
+async def test_the_address_that_somebody_came_from_is_forgotten_with_them(
+    streamhub: StreamHub, backstage: Backstage, public_video: str
+) -> None:
+    """What counts requests for limits is keyed by it, for up to a day."""
+    address = limited_address()
+    async with Api(streamhub.url, source=address) as limited:
+        person = await sign_up(limited, "bo")
+        assert (await person.post(f"/videos/{public_video}/like")).status == 200
+        assert (await person.get(f"/users/{person.id}")).status == 200
+    assert (await places_of(backstage.core, address))[address]
+    done = await cli(streamhub, "gdpr", "erase", person.id, "--yes", "--json")
+    assert (done.code, done.data["findings"]) == (0, []), done
+    assert (await places_of(backstage.core, address))[address] == set()
 
 
 async def test_what_was_left_behind_anywhere_is_found(

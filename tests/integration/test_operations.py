@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 
 import pytest
@@ -15,7 +14,7 @@ from tests.support.log import headers_of, read_log, read_topics
 from tests.support.positions import settled
 from tests.support.servers import ServerControl
 from tests.support.stores import check_everything
-from tests.support.streamhub import CONSISTENCY_TIMEOUT_S, StreamHub
+from tests.support.streamhub import CONSISTENCY_TIMEOUT_S, StreamHub, limited_address
 from tests.support.videos import Backstage
 from tests.support.waiting import eventually
 
@@ -24,9 +23,8 @@ DEAD_LETTERS = "deadletters"
 
 @pytest.fixture
 def limited(streamhub: StreamHub) -> Api:
-    """A client whose address is not exempt, and has never called before."""
-    numbers = [200 + secrets.randbelow(50), *(1 + secrets.randbelow(250) for _ in range(2))]
-    return Api(streamhub.url, source=".".join(["127", *map(str, numbers)]))
+    """A client for whom limits hold."""
+    return Api(streamhub.url, source=limited_address())
 
 
 async def test_signing_in_is_limited(limited: Api) -> None:

@@ -31,7 +31,7 @@ class Page:
         answer = PlainTextResponse(str(len(body)), headers=self._headers)
         await answer(scope, receive, send)
 
-    async def count(self, limit: Limit, _client: str) -> Use:
+    async def count(self, limit: Limit, _client: str, _place: str) -> Use:
         return Use(used=limit.requests - 1, reset_s=7, blocked=False)
 
 
