@@ -192,8 +192,7 @@ class Eraser:
         ]
         limiter = RedisLimiter(self._core.places.redis, self._core.settings.namespace)
         try:
-            for address in addresses:
-                await limiter.forget(address)
+            await limiter.forget(addresses)
         finally:
             await limiter.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from pathlib import Path
 
 from infra.http.rate_limits import Limit, Use
@@ -10,9 +10,6 @@ from infra.redis.connection import Script, connect, store_errors
 
 _COUNT = Script(Path(__file__).with_name("limiter.lua"))
 _PAGE = 1_000
-#: What Redis' patterns give a meaning to.
-_SPECIAL = re.compile(r"[*?\[\]\\]")
-_ESCAPED = r"\\\g<0>"
 
 
 class RedisLimiter:
@@ -24,7 +21,7 @@ class RedisLimiter:
 
     async def count(self, limit: Limit, client: str, place: str) -> Use:
         # One hash slot for all keys of a client.
-        key = f"{self._namespace}ratelimit:{{{client}}}:{limit.name}:{place}"
+        key = f"{self._of(client)}{limit.name}:{place}"
         async with store_errors():
             [(used, reset_s, blocked)] = await _COUNT.run(
                 self._redis,
@@ -32,16 +29,22 @@ class RedisLimiter:
             )
         return Use(int(used), int(reset_s), bool(blocked))
 
-    async def forget(self, client: str) -> None:
-        """Drop what was counted of a client, and its blocks, for all limits and places.
+    def _of(self, client: str) -> str:
+        """Return what all keys of a client begin with."""
+        return f"{self._namespace}ratelimit:{{{client}}}:"
+
+    async def forget(self, clients: Collection[str]) -> None:
+        """Drop what was counted of clients, and their blocks, for all limits and places.
 
         Raises:
             StoreUnavailable: Redis is away.
         """
-        pattern = f"{self._namespace}ratelimit:{{{_SPECIAL.sub(_ESCAPED, client)}}}:*"
+        theirs = tuple(map(self._of, clients))
         async with store_errors():
-            async for key in self._redis.scan_iter(pattern, count=_PAGE):
-                await self._redis.delete(key)
+            # Once through all keys, however many clients.
+            async for key in self._redis.scan_iter(f"{self._namespace}ratelimit:*", count=_PAGE):
+                if key.startswith(theirs):
+                    await self._redis.delete(key)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless Redis answers."""
