@@ -10,7 +10,6 @@ import asyncio
 import tempfile
 import threading
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -23,7 +22,7 @@ from commands.videos import (
     StartTranscode,
 )
 from events import clock
-from events.base import Command, Recorded
+from events.base import Recorded
 from events.errors import Unavailable
 from events.outcomes import CommandDecided
 from events.videos import Rendition, VideoCreated, VideoStatus
@@ -32,6 +31,8 @@ from processors.media.options import Progress, TranscodeOptions, TranscodeResult
 from processors.media.transcoding import transcode
 from processors.ports import CommandSender, MediaFiles
 from processors.reactions import Reaction, patiently
+from processors.remove_deleted_media import remove_media
+from schemas.media_keys import ladder_key
 
 log = structlog.get_logger(__name__)
 
@@ -105,17 +106,9 @@ class TranscodeOnUpload:
             permanent = isinstance(error, MediaError)
             await self._fail(event, recorded, attempt, error, permanent=permanent)
             return permanent or attempt >= MAX_TRANSCODE_ATTEMPTS
-        outcome = await self._decide(command, recorded, f"complete:{attempt}")
-        if outcome.answer["status"] == VideoStatus.DELETED:
-            await self._discard(event.video_id)
+        await self._decide(command, recorded, f"complete:{attempt}")
         log.info("transcode_completed", video_id=event.video_id, attempt=attempt)
         return True
-
-    async def _discard(self, video_id: str) -> None:
-        """Remove the ladder of a video that was deleted meanwhile: nobody else will."""
-        for key in await patiently(lambda: self.files.keys(media_prefix(video_id))):
-            await patiently(partial(self.files.remove, key))
-        log.info("transcode_discarded", video_id=video_id)
 
     async def _fail(
         self,
@@ -136,9 +129,21 @@ class TranscodeOnUpload:
         )
         await self._decide(command, recorded, f"fail:{attempt}")
 
-    async def _decide(self, command: Command, recorded: Recorded, purpose: str) -> CommandDecided:
-        """Have a command decided; the work behind it is not done again while Kafka is away."""
-        return await patiently(lambda: self.commands.decide(command, recorded, purpose))
+    async def _decide(
+        self,
+        command: StartTranscode | CompleteTranscode | FailTranscode,
+        recorded: Recorded,
+        purpose: str,
+    ) -> CommandDecided:
+        """Have a command decided; the work behind it is not done again while Kafka is away.
+
+        Files that this or an earlier attempt put behind the deletion of their video go here:
+        nobody else knows of them.
+        """
+        outcome = await patiently(lambda: self.commands.decide(command, recorded, purpose))
+        if outcome.answer["status"] == VideoStatus.DELETED:
+            await remove_media(self.files, command.video_id)
+        return outcome
 
     async def _transcode(
         self, event: VideoCreated, recorded: Recorded, attempt: int
@@ -182,7 +187,7 @@ class TranscodeOnUpload:
 
         async def put(path: Path) -> None:
             async with at_once:
-                key = media_key(video_id, path, out_dir)
+                key = ladder_key(video_id, path.relative_to(out_dir).as_posix())
                 await patiently(lambda: self.files.upload(path, key))
 
         await asyncio.gather(*(put(path) for path in files if path.suffix != ".m3u8"))
@@ -225,16 +230,6 @@ class _Reporter:
         await asyncio.gather(*self._sending)
 
 
-def media_prefix(video_id: str) -> str:
-    """Return what the keys of all files of a ladder begin with."""
-    return f"videos/{video_id}/"
-
-
-def media_key(video_id: str, path: Path, out_dir: Path) -> str:
-    """Return where a file of the ladder lies in object storage (SH-106)."""
-    return media_prefix(video_id) + path.relative_to(out_dir).as_posix()
-
-
 def container_name(names: str) -> str:
     """Return one name of a demuxer that answers to several, such as ``mov,mp4,m4a``."""
     known = names.split(",")
@@ -253,8 +248,8 @@ def completed(video_id: str, result: TranscodeResult) -> CompleteTranscode:
         bitrate=source.bitrate,
         format=container_name(source.container_format),
         file_size=source.file_size,
-        master_key=f"videos/{video_id}/{result.master_playlist.name}",
-        thumbnail_key=f"videos/{video_id}/{result.thumbnail.name}",
+        master_key=ladder_key(video_id, result.master_playlist.name),
+        thumbnail_key=ladder_key(video_id, result.thumbnail.name),
         renditions=tuple(
             Rendition(
                 quality=rendition.quality,
@@ -262,7 +257,7 @@ def completed(video_id: str, result: TranscodeResult) -> CompleteTranscode:
                 height=rendition.height,
                 bitrate=rendition.bitrate,
                 file_size=rendition.file_size,
-                playlist_key=f"videos/{video_id}/{rendition.playlist.name}",
+                playlist_key=ladder_key(video_id, rendition.playlist.name),
             )
             for rendition in result.renditions
         ),

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Response
 from events.errors import NotFound
 from query_api.reading import Queries
 from schemas.http.routing import Route
+from schemas.media_keys import ladder_key
 
 router = APIRouter(prefix="/media", tags=["media"], route_class=Route)
 
@@ -22,18 +23,12 @@ _PLAYLIST = re.compile(r"^(master|\d{2,4}p)\.m3u8$")
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 
 
-def media_key(video_id: str, name: str) -> str:
-    """Return where a file of a video lies in object storage (SH-106)."""
-    return f"videos/{video_id}/{name}"
-
-
 @router.get("/{token}/{video_id}/{name}")
 async def playlist(token: str, video_id: UUID, name: str, services: Queries) -> Response:
     """Return a playlist of a video for which the token is good."""
     life = services.links.check(token, str(video_id))
-    body = (
-        await services.media.read(media_key(str(video_id), name)) if _PLAYLIST.match(name) else None
-    )
+    key = ladder_key(str(video_id), name)
+    body = await services.media.read(key) if _PLAYLIST.match(name) else None
     if body is None:
         raise NotFound("No such playlist", code="PLAYLIST_NOT_FOUND")
     text = body.decode()
@@ -51,6 +46,6 @@ def presign_segments(services: Queries, video_id: str, text: str, life: timedelt
     return "\n".join(
         line
         if not line or line.startswith("#")
-        else services.media.download_url(media_key(video_id, line), life)
+        else services.media.download_url(ladder_key(video_id, line), life)
         for line in text.split("\n")
     )

@@ -18,6 +18,7 @@ from events.videos import Visibility
 from schemas.http.envelope import ApiModel, Envelope, RequestModel
 from schemas.http.paths import API
 from schemas.http.routing import Route
+from schemas.media_keys import source_key
 
 router = APIRouter(prefix=f"{API}/videos", tags=["videos"], route_class=Route)
 
@@ -195,8 +196,3 @@ async def _require_upload(commander: Commander, video_id: str) -> None:
         raise TooLarge(
             f"A file may have {commander.services.limits.max_upload_bytes} bytes at most"
         )
-
-
-def source_key(video_id: str) -> str:
-    """Return where an upload lies in object storage."""
-    return f"uploads/{video_id}/source"

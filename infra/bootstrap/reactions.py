@@ -22,12 +22,14 @@ from processors.moderation.text import TextModerator
 from processors.moderation.verdict import Thresholds
 from processors.moderation.video import VideoModerator
 from processors.reactions import Reaction, ReactionReader
+from processors.remove_deleted_media import RemoveDeletedMedia
 from processors.transcode_on_upload import TranscodeOnUpload
 from projections.batches import BatchReader
 
 #: Reaction -> the kind of worker that does it.
 REACTION_KINDS = {
     "transcode_on_upload": "transcode",
+    "remove_deleted_media": "transcode",
     "moderate_on_upload": "moderate",
     "moderate_comments": "moderate",
     "apply_verdicts": "verdicts",
@@ -77,7 +79,10 @@ def _reactions(kind: str, core: Core, bus: KafkaCommandBus) -> list[Reaction]:
                 TranscodeOptions(preset=settings.transcode_preset),
                 scratch,
             )
-            return [rule.reaction(settings.transcode_concurrency)]
+            return [
+                rule.reaction(settings.transcode_concurrency),
+                RemoveDeletedMedia(core.storage).reaction(),
+            ]
         case "moderate":
             return _moderation(core, sender, scratch)
         case "verdicts":

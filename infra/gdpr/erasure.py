@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,7 @@ class Eraser:
         traces = await traces_of(self._core, self._keys, report.person_id)
         if not traces.registrations:
             raise NotFound(f"The log knows no user {report.person_id}", code="USER_NOT_FOUND")
+        media = await self._media_of(traces)
         self._tell("closing the account")
         await self._decide(traces)
         report.key_destroyed = await self._keys.destroy(report.person_id)
@@ -118,7 +119,8 @@ class Eraser:
             self._core, PROJECTIONS, (BuildState.KEPT, BuildState.BUILDING)
         )
         report.claims_released = await self._release_claims(traces)
-        report.media_removed = await self._remove_media(traces, late)
+        media |= await self._media_of(traces) | await self._media_of(late)
+        report.media_removed = await self._remove_media(media)
         await self._forget_addresses(traces)
         await asyncio.sleep(max(0.0, destroyed_at + KEY_LIFE_S - asyncio.get_running_loop().time()))
         self._tell("searching the log and all stores")
@@ -177,13 +179,16 @@ class Eraser:
             )
         return len(rows)
 
-    async def _remove_media(self, *traces: Traces) -> int:
-        removed = 0
-        for prefix in {prefix for each in traces for prefix in each.media_prefixes()}:
-            for key in await self._core.storage.keys(prefix):
-                await self._core.storage.remove(key)
-                removed += 1
-        return removed
+    async def _media_of(self, traces: Traces) -> set[str]:
+        """Return the keys of the files of the person's films."""
+        storage, prefixes = self._core.storage, traces.media_prefixes()
+        return {key for prefix in prefixes for key in await storage.keys(prefix)}
+
+    async def _remove_media(self, keys: Collection[str]) -> int:
+        """Remove files, of which some went with the films already; return how many there were."""
+        for key in keys:
+            await self._core.storage.remove(key)
+        return len(keys)
 
     async def _forget_addresses(self, traces: Traces) -> None:
         """Drop rate-limit counters: their keys hold the addresses that the person came from."""
@@ -208,8 +213,5 @@ class Eraser:
         report.findings += await self._left_media(traces)
 
     async def _left_media(self, traces: Traces) -> list[Finding]:
-        return [
-            Finding(f"object storage {key}", "media")
-            for prefix in traces.media_prefixes()
-            for key in await self._core.storage.keys(prefix)
-        ]
+        left = sorted(await self._media_of(traces))
+        return [Finding(f"object storage {key}", "media") for key in left]

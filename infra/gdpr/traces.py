@@ -22,6 +22,7 @@ from events.privacy import ERASED_PREFIX, personal_fields
 from events.sessions import SessionStarted
 from events.users import Role, UserRegistered
 from events.videos import UploadRequested
+from schemas.media_keys import media_prefixes
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -127,8 +128,4 @@ class Traces:
 
     def media_prefixes(self) -> list[str]:
         """Return where the films of the person lie in object storage."""
-        return [
-            prefix
-            for video_id in sorted(self.videos)
-            for prefix in (f"uploads/{video_id}/", f"videos/{video_id}/")
-        ]
+        return [prefix for video_id in sorted(self.videos) for prefix in media_prefixes(video_id)]

@@ -13,7 +13,7 @@ from events.base import Event
 from events.comments import CommentEdited, CommentPosted
 from events.moderation import ContentReviewed, ContentScored
 from events.outcomes import DOMAIN as OUTCOMES
-from events.videos import VideoCreated
+from events.videos import VideoCreated, VideoDeleted
 from projections.registry import PROJECTIONS
 from schemas.catalogue import DOMAINS
 from schemas.publish import Contract, read_file, schema_of
@@ -21,6 +21,7 @@ from schemas.publish import Contract, read_file, schema_of
 #: Reaction -> the events that it reacts to; a test compares it with the rules themselves.
 REACTIONS: Mapping[str, tuple[type[Event], ...]] = {
     "transcode_on_upload": (VideoCreated,),
+    "remove_deleted_media": (VideoDeleted,),
     "moderate_on_upload": (VideoCreated,),
     "moderate_comments": (CommentPosted, CommentEdited),
     "apply_verdicts": (ContentScored, ContentReviewed),

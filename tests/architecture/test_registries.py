@@ -17,6 +17,7 @@ from processors.apply_verdicts import ApplyVerdicts
 from processors.moderate_comments import ModerateComments
 from processors.moderate_on_upload import ModerateOnUpload
 from processors.reactions import Reaction
+from processors.remove_deleted_media import RemoveDeletedMedia
 from processors.transcode_on_upload import TranscodeOnUpload
 from projections.declaration import Projection, Store
 from projections.registry import PROJECTIONS
@@ -27,6 +28,7 @@ from tests.architecture.tree import python_files, tree
 NOBODY: Any = cast("Any", None)
 REACTIONS: tuple[Reaction, ...] = (
     TranscodeOnUpload(NOBODY, NOBODY, NOBODY, NOBODY).reaction(1),
+    RemoveDeletedMedia(NOBODY).reaction(),
     ModerateOnUpload(NOBODY, NOBODY, NOBODY, NOBODY).reaction(),
     ModerateComments(NOBODY, NOBODY, 0.5).reaction(),
     ApplyVerdicts(NOBODY).reaction(),

@@ -8,8 +8,10 @@ import av
 import pytest
 
 from processors.media.clips import ClipOptions, make_clip
+from schemas.media_keys import media_prefixes
 from tests.support.api import Person, video_in_state
-from tests.support.videos import upload
+from tests.support.videos import Backstage, upload
+from tests.support.waiting import eventually
 
 _READY_S = 240.0
 
@@ -39,6 +41,33 @@ async def test_a_film_becomes_playable(person: Person, tmp_path: Path, suffix: s
     with av.open(url) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert 149 <= frames <= 151
+
+
+async def test_a_deleted_film_leaves_no_files(
+    person: Person, tmp_path: Path, backstage: Backstage
+) -> None:
+    """SH-35: whoever kept a link has nothing to play, neither a playlist nor a segment."""
+    film = tmp_path / "film.mp4"
+    make_clip(film, 1.0, 160, 90, fps=10)
+    video_id = (await upload(person, film)).data["id"]
+    await video_in_state(person, video_id, "ready", _READY_S)
+    url = (await person.get(f"/videos/{video_id}/stream-url")).data["url"]
+    variant = await person.api.raw("GET", url.replace("master", "360p"))
+    segment = next(line for line in variant.text.splitlines() if line and line[0] != "#")
+    assert (await person.api.raw("GET", segment)).status_code == 200
+    storage = backstage.core.storage
+
+    async def files() -> list[str]:
+        return [key for prefix in media_prefixes(video_id) for key in await storage.keys(prefix)]
+
+    assert len(await files()) == 5
+    await person.delete(f"/videos/{video_id}")
+
+    async def gone() -> bool:
+        return await files() == []
+
+    await eventually("no file of the film is left", gone)
+    assert [(await person.api.raw("GET", link)).status_code for link in (url, segment)] == [404] * 2
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tests.support.waiting import eventually
 #: Rules by name, with the domain whose events they react to.
 REACTIONS: Mapping[str, tuple[str, ...]] = {
     "transcode_on_upload": ("videos",),
+    "remove_deleted_media": ("videos",),
     "moderate_on_upload": ("videos",),
     "moderate_comments": ("comments",),
     "apply_verdicts": ("moderation",),

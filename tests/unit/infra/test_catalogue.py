@@ -23,6 +23,7 @@ from infra.http.errors import install_error_handlers
 from processors.apply_verdicts import ApplyVerdicts
 from processors.moderate_comments import ModerateComments
 from processors.moderate_on_upload import ModerateOnUpload
+from processors.remove_deleted_media import RemoveDeletedMedia
 from processors.transcode_on_upload import TranscodeOnUpload
 from schemas.publish import FOLDER, Contract
 
@@ -127,6 +128,7 @@ def test_what_events_say_of_themselves_is_no_markup(tmp_path: Path) -> None:
 def test_the_page_knows_who_reacts_to_what() -> None:
     rules = (
         TranscodeOnUpload(NOBODY, NOBODY, NOBODY, NOBODY).reaction(1),
+        RemoveDeletedMedia(NOBODY).reaction(),
         ModerateOnUpload(NOBODY, NOBODY, NOBODY, NOBODY).reaction(),
         ModerateComments(NOBODY, NOBODY, 0.5).reaction(),
         ApplyVerdicts(NOBODY).reaction(),

@@ -120,6 +120,27 @@ async def test_a_film_that_is_deleted_meanwhile_leaves_nothing_behind(
     assert studio.attempts() == [1]
 
 
+async def test_a_film_that_is_deleted_while_an_attempt_fails_leaves_nothing_behind(
+    tmp_path: Path, film: Path
+) -> None:
+    studio = Studio(tmp_path)
+    studio.upload(film)
+    upload = studio.files.upload
+
+    async def upload_some(source: Path, key: str) -> None:
+        if studio.files.uploaded:
+            gone = DeleteVideo(video_id=VIDEO, actor_id=ADA, actor_role=Role.VIEWER)
+            await studio.commands.decide(gone, UPLOADED, "delete")
+            raise OSError("the disk hiccuped")
+        await upload(source, key)
+
+    studio.files.upload = upload_some  # type: ignore[method-assign]
+    await studio.rule.react(UPLOADED)
+    assert isinstance(studio.commands.events[-1], VideoDeleted)
+    assert len(studio.files.uploaded) == 1
+    assert await studio.files.keys(f"videos/{VIDEO}/") == []
+
+
 async def test_a_file_that_is_no_film_fails_at_once(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     text = tmp_path / "text"
