@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60.0,
         gt=0,
-        description="How long a partition may grow and not move",
+        description="How long a partition may grow and not move, or a process hang",
     )
 
     @field_validator("cors_origins", "rate_limit_exempt", mode="before")

@@ -19,6 +19,7 @@ from events.errors import Unavailable
 from infra.bootstrap.core import Core, open_core
 from infra.builds_watch import BuildsWatch
 from infra.collector import relieve_collector
+from infra.hanging import ended_if_it_hangs
 from infra.kafka.dead_letters import KafkaDeadLetters
 from infra.kafka.ends import LogEnds
 from infra.memory import keep_freed_memory
@@ -77,7 +78,7 @@ async def run_worker(settings: Settings, roles: Sequence[Role]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with open_core(settings) as core:
+    async with ended_if_it_hangs(settings.stall_seconds), open_core(settings) as core:
         if settings.metrics_port:
             start_http_server(settings.metrics_port, settings.host)
         log.info("worker_started", roles=sorted(expand(roles)), pid=os.getpid())

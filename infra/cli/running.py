@@ -67,6 +67,7 @@ def serve() -> None:
     """
     import uvicorn
 
+    from infra.hanging import ended_if_it_hangs
     from infra.http.app import create_app
     from infra.http.one_write import OneWriteProtocol
 
@@ -85,8 +86,13 @@ def serve() -> None:
         server_header=False,
     )
     server = uvicorn.Server(config)
+
+    async def serve_until_stopped() -> None:
+        async with ended_if_it_hangs(settings.stall_seconds):
+            await server.serve()
+
     with contextlib.suppress(KeyboardInterrupt):
-        run(server.serve())
+        run(serve_until_stopped())
     if not server.started:
         raise typer.Exit(3)
 
