@@ -50,14 +50,16 @@ class PartitionCache:
     ) -> None:
         """Bring the named streams and outcomes into memory, as the last to be forgotten."""
         missing = [stream for stream in streams if stream not in self._states]
+        unknown = [command_id for command_id in command_ids if command_id not in self._outcomes]
         for stream in streams.keys() - set(missing):
             self._states.move_to_end(stream)
+        for command_id in set(command_ids).difference(unknown):
+            self._outcomes.move_to_end(command_id)
         if missing:
             stored = await self._store.load(self.partition, missing)
             for stream in missing:
                 # A batch may have been committed meanwhile; it knows better.
                 self._states.setdefault(stream, _revive(streams[stream], stored.get(stream)))
-        unknown = [command_id for command_id in command_ids if command_id not in self._outcomes]
         if unknown:
             for command_id, body in (await self._store.outcomes(self.partition, unknown)).items():
                 self._outcomes.setdefault(command_id, read_outcome(body))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from events import clock
-from events.base import Command, Metadata
+from events.base import Command, Id, Metadata
 from events.codec import (
     PERSONS_HEADER,
     Headers,
@@ -23,6 +23,8 @@ from events.errors import UndecodableRecord
 from events.outcomes import CommandDecided
 from events.privacy import KeyRing, decrypt, persons
 from schemas.catalogue import REPLY_PARTITIONS
+
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 @dataclass(slots=True)
@@ -88,17 +90,24 @@ def read_command(
         decrypt(command_type, data, keys)
         return CommandEnvelope(
             command=command_type.model_validate(data),
-            command_id=headers["command_id"].decode(),
-            time=clock.from_text(headers["time"].decode()),
+            command_id=_ID.validate_python(headers["command_id"].decode()),
+            time=_moment(headers["time"].decode()),
             correlation_id=headers["correlation_id"].decode(),
             causation_id=headers["causation_id"].decode(),
             fingerprint="" if fingerprint is None else fingerprint.decode(),
-            actor_id=None if actor_id is None else actor_id.decode(),
+            actor_id=None if actor_id is None else _ID.validate_python(actor_id.decode()),
             reply_to=None if reply_to is None else _reply_partition(reply_to.decode()),
             traceparent=None if traceparent is None else traceparent.decode(),
         )
     except (KeyError, ValueError, ValidationError, InvalidTag) as error:
         raise UndecodableRecord(f"the record is not a command: {error!r}") from error
+
+
+def _moment(text: str) -> datetime:
+    moment = clock.from_text(text)
+    if moment.tzinfo is None:
+        raise ValueError("the time names no zone")
+    return moment
 
 
 def _reply_partition(text: str) -> int:

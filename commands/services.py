@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Protocol, cast
@@ -125,6 +126,8 @@ class CommandServices:
     signer: TokenSigner
     limits: Limits
     waiter: AppliedWaiter
+    #: Of the digests that tell requests apart: bodies may hold passwords, and outcomes stay.
+    fingerprint_key: bytes
 
 
 class Commander:
@@ -139,6 +142,7 @@ class Commander:
         self._response = response
         self._key = request.headers.get(idempotency.HEADER)
         self._seen = dict(consistency.decode(request.headers.get(consistency.HEADER)))
+        self._who = caller.identity or f"address:{caller.address}"
         self._command_id: str | None = None
         self._meta: CommandMeta | None = None
         self._time = clock.now()
@@ -167,8 +171,11 @@ class Commander:
             raise Invalid.field(
                 idempotency.HEADER, f"must have 1 to {idempotency.MAX_KEY_CHARACTERS} characters"
             )
-        who = self.caller.identity or f"address:{self.caller.address}"
-        return clock.id_from("idempotency", who, self._key)
+        return clock.id_from("idempotency", self._who, self._key)
+
+    def speaks_for(self, who: str) -> None:
+        """Say who asks where no access token does; a retry may come from another address."""
+        self._who = hmac.digest(self.services.fingerprint_key, who.encode(), "sha256").hex()
 
     def new_id(self, purpose: str) -> str:
         """Return an id for something the request creates; a retry gets the same one."""
@@ -208,7 +215,7 @@ class Commander:
             causation_id=command_id,
             fingerprint=fingerprint,
             actor_id=self.caller.identity,
-            traceparent=self._request.headers.get("traceparent"),
+            traceparent=self._request.state.traceparent,
         )
         if self._key is None:
             return self._accept(await self.services.bus.send(envelope))
@@ -228,10 +235,14 @@ class Commander:
     def _accept(self, outcome: CommandDecided) -> CommandDecided:
         place = outcome.position
         self._seen = consistency.merge(self._seen, {(place.domain, place.partition): place.offset})
-        self._response.headers[consistency.HEADER] = consistency.encode(self._seen)
-        self._meta = CommandMeta(id=outcome.command_id, stream_version=outcome.stream_version)
+        token = consistency.encode(self._seen)
         if outcome.refusal is not None:
+            # It is answered by another response than the one that was begun.
+            header = (consistency.HEADER.lower().encode(), token.encode())
+            self._request.state.headers_to_add.append(header)
             raise outcome.refusal.error()
+        self._response.headers[consistency.HEADER] = token
+        self._meta = CommandMeta(id=outcome.command_id, stream_version=outcome.stream_version)
         return outcome
 
     async def _begin(self, command_id: str, fingerprint: str) -> None:
@@ -251,7 +262,7 @@ class Commander:
                 return
 
     async def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
+        digest = hmac.new(self.services.fingerprint_key, digestmod=hashlib.sha256)
         for part in (self._request.method, self._request.url.path):
             digest.update(part.encode() + b"\n")
         digest.update(await self._request.body())

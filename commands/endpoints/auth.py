@@ -61,6 +61,7 @@ class LoggedOut(ApiModel):
 @router.post("/register", status_code=201)
 async def register(body: RegisterBody, commander: RequestCommander) -> Envelope[RegisteredUser]:
     """Open an account; username and email are unique, whatever the case of their letters."""
+    commander.speaks_for(body.email)
     user_id = commander.new_id("user")
     services = commander.services
     await services.keys.create(user_id)
@@ -79,6 +80,7 @@ async def register(body: RegisterBody, commander: RequestCommander) -> Envelope[
 @router.post("/login")
 async def login(body: LoginBody, commander: RequestCommander) -> Envelope[Tokens]:
     """Check the credentials and open a session."""
+    commander.speaks_for(body.email)
     services = commander.services
     account = await services.directory.account(body.email)
     right = await services.passwords.verify(
@@ -104,6 +106,7 @@ async def login(body: LoginBody, commander: RequestCommander) -> Envelope[Tokens
 async def refresh(body: RefreshBody, commander: RequestCommander) -> Envelope[Tokens]:
     """Trade a refresh token for new tokens; using one twice ends the session."""
     claims = commander.services.signer.read(body.refresh_token, TokenUse.REFRESH)
+    commander.speaks_for(claims.session_id)
     role = await commander.services.directory.role(claims.user_id)
     if role is None:
         raise Unauthenticated("Authentication required")

@@ -144,10 +144,10 @@ async def _place(
 ) -> CommentPlace:
     """Return where the comment stands; raises NotFound.
 
-    A retried removal must reach the one that decided it, although the comment is gone by now.
+    A request that was decided before is answered as it was then, although the comment is gone.
     """
     place = await commander.services.directory.comment(str(comment_id))
-    if place is None or (place.deleted and not even_deleted):
+    if place is None or (place.deleted and not even_deleted and not await commander.was_decided()):
         raise NotFound("No such comment", code="COMMENT_NOT_FOUND")
     await require_video(commander, place.video_id)
     return place

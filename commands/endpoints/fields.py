@@ -11,9 +11,14 @@ import nh3
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 
 #: What a browser would take for a tag or a comment; "1 < 2" is none.
-_TAG = re.compile(r"<[/!?A-Za-z][^>]*>")
+_TAG = re.compile(r"<[/!?A-Za-z][^<>]*>")
 #: Passes after which a text must be free of markup; honest texts need two.
 _MAX_NESTED_HTML = 5
+#: A text may come with so many times its own length, markup included. Anybody can send one, and
+#: to take markup out of it costs time that grows with the square of its length.
+_MARKUP_SHARE = 2
+#: All that bcrypt looks at.
+_PASSWORD_BYTES = 72
 
 
 def _strip_html(text: str) -> str:
@@ -29,6 +34,25 @@ def _strip_html(text: str) -> str:
             return text
         text = plain
     raise ValueError("must not contain nested HTML")
+
+
+def _without_html(maximum: int) -> BeforeValidator:
+    """Return what takes markup out of a text that may have so many characters without it."""
+
+    def strip(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if len(value) > _MARKUP_SHARE * maximum:
+            raise ValueError(f"must have at most {maximum} characters")
+        return _strip_html(value)
+
+    return BeforeValidator(strip)
+
+
+def _fits_bcrypt(password: str) -> str:
+    if len(password.encode()) > _PASSWORD_BYTES:
+        raise ValueError(f"must have at most {_PASSWORD_BYTES} bytes in UTF-8")
+    return password
 
 
 def _reject_html(text: str) -> str:
@@ -57,12 +81,14 @@ Username = Annotated[
 SignInEmail = Annotated[
     str, StringConstraints(min_length=3, max_length=255), AfterValidator(_no_control)
 ]
-Password = Annotated[str, StringConstraints(min_length=8, max_length=72)]
+Password = Annotated[
+    str, StringConstraints(min_length=8, max_length=72), AfterValidator(_fits_bcrypt)
+]
 Title = Annotated[str, _text(3, 200), AfterValidator(_no_control), AfterValidator(_reject_html)]
 Description = Annotated[
     str,
     _text(0, 5000),
-    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
+    _without_html(5000),
     AfterValidator(_no_control),
 ]
 Tag = Annotated[str, _text(1, 50), AfterValidator(_no_control), AfterValidator(_reject_html)]
@@ -70,7 +96,7 @@ Category = Annotated[str, _text(1, 50), AfterValidator(_no_control), AfterValida
 CommentText = Annotated[
     str,
     _text(1, 2000),
-    BeforeValidator(lambda value: _strip_html(value) if isinstance(value, str) else value),
+    _without_html(2000),
     AfterValidator(_no_control),
 ]
 ShortText = Annotated[str, _text(0, 500), AfterValidator(_no_control)]

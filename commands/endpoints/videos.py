@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from commands.endpoints.fields import Category, Description, Tag, Title
 from commands.services import Commander, RequestCommander
@@ -26,19 +26,28 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10)]
 
 
-class UploadBody(RequestModel):
-    filename: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    content_type: Annotated[
-        str, StringConstraints(pattern=r"^[a-z]+/[A-Za-z0-9.+-]{1,100}$", max_length=120)
-    ]
-    size: Annotated[int, Field(gt=0, description="Bytes")]
+_ANY_TYPE = "application/octet-stream"
 
-    @field_validator("content_type")
-    @classmethod
-    def _video(cls, value: str) -> str:
-        if not value.startswith("video/") and value != "application/octet-stream":
-            raise ValueError("must be a video/* type or application/octet-stream")
-        return value
+
+def _of_videos(value: str) -> str:
+    if not value.startswith("video/") and value != _ANY_TYPE:
+        raise ValueError(f"must be a video/* type or {_ANY_TYPE}")
+    return value
+
+
+Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+ContentType = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]+/[A-Za-z0-9.+-]{1,100}$", max_length=120),
+    AfterValidator(_of_videos),
+]
+Size = Annotated[int, Field(gt=0, description="Bytes")]
+
+
+class UploadBody(RequestModel):
+    filename: Filename
+    content_type: ContentType
+    size: Size
 
 
 class Upload(ApiModel):
@@ -56,9 +65,9 @@ class VideoBody(RequestModel):
     tags: Tags = ()
     category: Category = "general"
     visibility: Visibility = Visibility.PUBLIC
-    filename: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "upload"
-    content_type: Annotated[str, StringConstraints(max_length=120)] = "application/octet-stream"
-    size: Annotated[int, Field(gt=0)] | None = None
+    filename: Filename = "upload"
+    content_type: ContentType = _ANY_TYPE
+    size: Size | None = None
 
 
 class VideoAnswer(ApiModel):

@@ -14,6 +14,7 @@ import structlog
 from commands.services import CommandServices, Limits
 from events.errors import StreamHubError
 from infra.bootstrap.core import Core, open_core
+from infra.bootstrap.keys import lasting_key
 from infra.bootstrap.models import model_files
 from infra.clickhouse.reader import ClickHouseAnalytics
 from infra.freshness import PositionWaiter
@@ -110,6 +111,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 waiter=waiter,
                 signer=signer,
                 limits=limits(settings),
+                fingerprint_key=await lasting_key(core, "fingerprints"),
             ),
             queries=queries,
             authenticator=Authenticator(signer, revocations),

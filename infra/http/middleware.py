@@ -55,9 +55,11 @@ class RequestMiddleware:
         started = time.perf_counter()
         status = 500
         headers = dict(reversed(scope["headers"]))
-        correlation_id, trace_id = _ids(headers)
+        traceparent, correlation_id, trace_id = _ids(headers)
         added = [(b"x-correlation-id", correlation_id.encode())]
-        scope.setdefault("state", {}).update(correlation_id=correlation_id, headers_to_add=added)
+        scope.setdefault("state", {}).update(
+            correlation_id=correlation_id, traceparent=traceparent, headers_to_add=added
+        )
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id, trace_id=trace_id)
 
         async def send_with_headers(message: Message) -> None:
@@ -142,11 +144,15 @@ def _measures(method: str, route: str, status: str) -> tuple[Histogram, Counter]
     return metrics.HTTP_DURATION.labels(*labels), metrics.HTTP_REQUESTS.labels(*labels)
 
 
-def _ids(headers: Mapping[bytes, bytes]) -> tuple[str, str]:
-    """Return correlation id and trace id: the caller's own where they are well formed."""
+def _ids(headers: Mapping[bytes, bytes]) -> tuple[str | None, str, str]:
+    """Return trace parent, correlation id, trace id: the caller's own where they are well formed.
+
+    The trace parent goes into the log with what is decided, so it must be one.
+    """
     trace = _TRACEPARENT.match(headers.get(b"traceparent", b""))
+    traceparent = trace.group().decode() if trace else None
     trace_id = trace.group(1).decode() if trace else clock.new_id().replace("-", "")
     correlation_id = headers.get(b"x-correlation-id", b"")
     if _CORRELATION.match(correlation_id):
-        return correlation_id.decode(), trace_id
-    return trace_id, trace_id
+        return traceparent, correlation_id.decode(), trace_id
+    return traceparent, trace_id, trace_id

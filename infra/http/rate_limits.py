@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -62,15 +63,26 @@ ROUTES: dict[tuple[str, str], Limit] = {
     ("POST", f"{API}/comments"): COMMENT,
 }
 
+_REPLY = re.compile(rf"{API}/comments/[^/]+/reply/?$")
+#: What an id may be written with besides its digits, in small or capital letters.
+_OF_SPELLING = re.compile(r"urn:uuid:|[{}-]")
+
 
 def limit_of(method: str, path: str) -> Limit | None:
     """Return the limit of a request; None outside the API, but for routes of their own."""
     own = ROUTES.get((method, path.rstrip("/")))
     if own is not None:
         return own
+    if method == "POST" and _REPLY.match(path):
+        return COMMENT
     if not path.startswith(API):
         return None
     return READ if method in {"GET", "HEAD", "OPTIONS"} else GENERAL
+
+
+def _one_spelling(path: str) -> str:
+    """Return a path that is the same however its ids are written, for one place is counted once."""
+    return _OF_SPELLING.sub("", path.lower())
 
 
 def _refused(_path: str, error: StreamHubError) -> Response:
@@ -113,7 +125,7 @@ class RateLimitMiddleware:
         """Count the request; a limiter that is away limits nobody."""
         limiter: Limiter = scope["app"].state.limiter
         # Routes without a limit of their own are counted each for itself (PN-37).
-        place = scope["path"] if limit is GENERAL else limit.name
+        place = _one_spelling(scope["path"]) if limit is GENERAL else limit.name
         try:
             return await limiter.count(limit, client, place)
         except Unavailable as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from tests.support.api import Answer, Api, Person, name
+from tests.support.api import PASSWORD, Answer, Api, Person, name
 from tests.support.log import read_log
 from tests.support.streamhub import COMMAND_TIMEOUT_S, StreamHub
 from tests.support.videos import Backstage
@@ -164,3 +164,53 @@ async def test_a_retry_is_answered_as_the_first_try_though_the_video_is_gone(
     assert (first.status, again.status) == (200, 200)
     assert first.body == again.body
     assert (await person.post(f"/videos/{video}/like", key="after")).status == 404
+
+
+async def test_a_wish_for_a_comment_is_answered_alike_after_its_deletion(
+    person: Person, public_video: str
+) -> None:
+    """W4: the answer was lost, and the comment went before the retry."""
+    comment = (await person.post("/comments", {"videoId": public_video, "text": "short"})).data
+    wishes = {
+        "like": ("POST", f"/comments/{comment['id']}/like", None),
+        "edit": ("PUT", f"/comments/{comment['id']}", {"text": "shorter"}),
+        "reply": ("POST", f"/comments/{comment['id']}/reply", {"text": "yes"}),
+    }
+
+    async def wished() -> dict[str, Answer]:
+        return {key: await person.call(*wish, key=key) for key, wish in wishes.items()}
+
+    first = await wished()
+    assert {answer.status for answer in first.values()} == {200, 201}
+    assert (await person.delete(f"/comments/{comment['id']}")).status == 200
+    for key, again in (await wished()).items():
+        assert (again.status, again.body) == (first[key].status, first[key].body), key
+
+
+async def test_a_retry_from_another_network_is_the_same_request(
+    streamhub: StreamHub, api: Api
+) -> None:
+    """W4: phones change networks; whoever has no access token yet is known by what they send."""
+    async with Api(streamhub.url, source="127.0.0.77") as elsewhere:
+        username = name("phone")
+        body = {"username": username, "email": f"{username}@example.org", "password": PASSWORD}
+        opened = [
+            await each.call("POST", "/auth/register", body, key=username)
+            for each in (api, elsewhere)
+        ]
+        assert [answer.status for answer in opened] == [201, 201], opened
+        assert opened[0].body == opened[1].body
+        sign_in = {"email": body["email"], "password": PASSWORD}
+        refresh_token = (await api.call("POST", "/auth/login", sign_in)).data["refreshToken"]
+        renewed = [
+            await each.call("POST", "/auth/refresh", {"refreshToken": refresh_token}, key="once")
+            for each in (api, elsewhere)
+        ]
+        assert [answer.status for answer in renewed] == [200, 200], renewed
+        assert renewed[0].data == renewed[1].data
+
+
+async def test_a_refusal_has_a_token_too(person: Person) -> None:
+    """SH-13: it is an outcome in the log like any other."""
+    answer = await person.post(f"/users/{person.id}/follow")
+    assert (answer.status, bool(answer.token)) == (422, True)

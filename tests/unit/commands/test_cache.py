@@ -207,3 +207,22 @@ async def test_what_never_was_an_event_is_passed_over() -> None:
     broken = replace(log_record(event, keys), value=b"no json")
     with pytest.raises(UndecodableRecord):
         await cache.fold(CaughtUp(PARTITION, [broken], (), None), MemoryKeyRing())
+
+
+async def test_an_outcome_that_was_fetched_outlives_a_save(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A save that ends between fetching and deciding must not make the command look new."""
+    monkeypatch.setattr(cache_module, "MEMORY_ENTRIES", 2)
+    store = GatedStore()
+    cache = await opened(store)
+    for number, command_id in enumerate((COMMAND, ADA, BEN), 1):
+        cache.put_outcome(outcome(command_id))
+        cache.advance(outcomes_next=number)
+    store.gate.clear()
+    saving = asyncio.create_task(cache.save())
+    await store.waiting.wait()
+    await cache.prefetch({}, [COMMAND])
+    store.gate.set()
+    await saving
+    assert cache.outcome(COMMAND) == outcome(COMMAND)

@@ -78,6 +78,26 @@ def test_a_field_that_a_command_does_not_know_is_refused() -> None:
         read_command(record, ROUTER.command_types, KEYS)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("command_id", COMMAND.upper()),
+        ("command_id", "1"),
+        ("actor_id", "ada"),
+        ("time", "2026-03-01T10:30:00"),
+        ("time", "yesterday"),
+        ("reply_to", "100000"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(name: str, text: str) -> None:
+    """It must end among the dead letters: whoever decided on it would fail, again and again."""
+    body, headers = command_record(envelope_of(FOLLOW), KEYS)
+    changed = {**dict(headers), name: text.encode()}
+    record = as_record(FOLLOW, body, [*changed.items()])
+    with pytest.raises(UndecodableRecord, match="not a command"):
+        read_command(record, ROUTER.command_types, KEYS)
+
+
 def outcome(refusal: Refusal | None) -> CommandDecided:
     return CommandDecided(
         command_id=COMMAND,

@@ -178,3 +178,32 @@ def test_bodies_that_are_right_are_accepted() -> None:
     assert body(ProfileBody, avatarUrl="https://example.org/ada.png")
     assert body(RegisterBody, username="ada", email="ada@example.com", password="x" * 8)
     assert body(BeatBody, videoId=VIDEO, kind="seek", position=3.5)
+
+
+@pytest.mark.parametrize(("field", "longest"), [(Description, 5000), (CommentText, 2000)])
+def test_a_text_with_far_more_markup_than_text_is_refused_unread(field: Any, longest: int) -> None:
+    """Markup costs time that grows with the square of its length, and anybody can send it."""
+    assert TypeAdapter(field).validate_python("<b>" * 200 + "word") == "word"
+    assert not accepts(field, "<b>" * longest + "word")
+
+
+def test_tags_that_never_end_hold_nobody_up() -> None:
+    """With a search that begins anew at each of them, a body's worth took minutes."""
+    assert not accepts(CommentText, "<a" * 500_000)
+    assert not accepts(Title, "<a" * 500_000)
+
+
+@pytest.mark.parametrize(
+    ("password", "fits"), [("\u00e9" * 36, True), ("\u00e9" * 37, False), ("x" * 72, True)]
+)
+def test_a_password_is_no_longer_than_what_is_hashed_of_it(password: str, fits: bool) -> None:
+    assert accepts(Password, password) is fits
+
+
+@pytest.mark.parametrize("kind", ["text/html", "", "video", "video/" + "x" * 115])
+@pytest.mark.parametrize("body", [UploadBody, VideoBody])
+def test_an_upload_is_of_a_video(body: type[BaseModel], kind: str) -> None:
+    sent = {"filename": "film", "title": "A film", "contentType": kind, "size": 1}
+    known = {name: sent[name] for name in ("filename", "contentType", "size")}
+    with pytest.raises(ValidationError, match="contentType"):
+        body.model_validate(sent if body is VideoBody else known)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.http.middleware import OriginMiddleware, RequestMiddleware
 from infra.http.rate_limits import Limit, RateLimitMiddleware, Use
+from tests.unit.events.known import VIDEO
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SITE = "https://site.example"
@@ -24,6 +25,7 @@ class Page:
         self._headers = headers
         self.state = self
         self.limiter = self
+        self.places: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -31,7 +33,8 @@ class Page:
         answer = PlainTextResponse(str(len(body)), headers=self._headers)
         await answer(scope, receive, send)
 
-    async def count(self, limit: Limit, _client: str, _place: str) -> Use:
+    async def count(self, limit: Limit, _client: str, place: str) -> Use:
+        self.places.add(place)
         return Use(used=limit.requests - 1, reset_s=7, blocked=False)
 
 
@@ -116,3 +119,36 @@ def _of_application(app: ASGIApp) -> ASGIApp:
         await app({**scope, "app": Page()}, receive, send)
 
     return call
+
+
+async def test_a_place_is_counted_once_however_its_id_is_written() -> None:
+    page = Page()
+    limited = RateLimitMiddleware(page, exempt=())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await limited({**scope, "app": page}, receive, send)
+
+    simple = VIDEO.replace("-", "")
+    for written in (VIDEO, VIDEO.upper(), simple, f"urn:uuid:{VIDEO}", f"{{{VIDEO}}}"):
+        guarded = RequestMiddleware(app, max_body_bytes=10)
+        await ask(guarded, "POST", f"/api/v1/videos/{written}/like")
+    assert len(page.places) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (f"00-{TRACE}-b7ad6b7169203331-01", f"00-{TRACE}-b7ad6b7169203331-01"),
+        ("z" * 1000, None),
+        ("", None),
+    ],
+)
+async def test_only_a_trace_parent_that_is_one_goes_further(sent: str, kept: str | None) -> None:
+    seen: list[str | None] = []
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["state"]["traceparent"])
+        await PlainTextResponse("")(scope, receive, send)
+
+    await ask(RequestMiddleware(page, max_body_bytes=10), headers={"traceparent": sent})
+    assert seen == [kept]
