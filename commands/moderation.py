@@ -98,11 +98,15 @@ def decide(
 
 
 def _review(command: ReviewContent, state: ModerationCase) -> Sequence[Event]:
-    """A person's decision stands above a model's; saying the same again adds nothing.
+    """A person's decision stands above a model's.
 
     A comment that only viewers reported was never scored as doubtful, and can be reviewed too.
+    Reports are not known here: one may have come since the same was decided of a comment before,
+    and its case waits until it is decided anew. Of anything else the same again adds nothing.
     """
-    if state.action is None and command.subject_type is not SubjectType.COMMENT:
+    if command.subject_type is SubjectType.COMMENT:
+        return [ContentReviewed(**vars(command))]
+    if state.action is None:
         raise NotFound("Nothing of that id was ever judged", code="CASE_NOT_FOUND")
     if state.decision == command.decision:
         return []

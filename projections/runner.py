@@ -133,9 +133,13 @@ class Runner:
         return starts
 
     def position(self, source: TopicPartition) -> int:
-        """Return the offset below which every projection has applied the partition."""
+        """Return the offset below which every projection has applied the partition.
+
+        Where none that reads it runs, that is all that was handed over.
+        """
         return min(
-            (self._positions.get((p.name, source), 0) for p in self._readers(source)), default=0
+            (self._positions.get((p.name, source), 0) for p in self._readers(source)),
+            default=self._received.get(source, 0),
         )
 
     def believed(self) -> dict[tuple[str, TopicPartition], int]:
@@ -241,6 +245,8 @@ class Runner:
         if batch.begins > start:
             raise BatchMissing(f"{source}: the store went back to {start}, before {batch.begins}")
         readers = self._readers(source)
+        if not readers:
+            return []
         changes: dict[str, list[Change]] = {projection.name: [] for projection in readers}
         for records in _pieces(batch.records):
             fresh = [record for record in records if record.offset >= start]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -80,8 +80,8 @@ async def video_figures(
     daily = None
     if owns:
         last = last or clock.now().date()
-        first = first or last - timedelta(days=_DAYS_DEFAULT)
-        if not first <= last <= first + timedelta(days=_DAYS_MAX):
+        first = first or date.fromordinal(max(1, last.toordinal() - _DAYS_DEFAULT))
+        if not 0 <= (last - first).days <= _DAYS_MAX:
             raise Invalid.field("from", f"must lie at most {_DAYS_MAX} days before 'to'")
         span = {**of_video, "first": first.isoformat(), "last": last.isoformat()}
         daily = [
@@ -91,7 +91,7 @@ async def video_figures(
         video_id=str(video_id),
         likes=reactions.get("like", 0) - reactions.get("unlike", 0),
         shares=reactions.get("share", 0),
-        comments=reactions.get("comment", 0),
+        comments=row["comment_count"],
         daily=daily,
         **_figures(totals),
     )

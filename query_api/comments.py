@@ -31,9 +31,14 @@ _COLUMNS = (
     "u.username, u.avatar_url"
 )
 _FROM = "FROM comments c LEFT JOIN users u ON u.id = c.user_id"
-#: A deleted comment stays as a gap in its thread while it has replies.
+#: A deleted comment stays as a gap in its thread while anything below it is not deleted; only
+#: replies to the comment itself are counted in its row.
 _SHOWN = (
-    "c.created_at IS NOT NULL AND (NOT c.is_deleted OR c.reply_count > 0) "
+    "c.created_at IS NOT NULL AND (NOT c.is_deleted OR c.reply_count > 0 OR EXISTS ("
+    "WITH RECURSIVE below AS ("
+    "SELECT r.id, r.is_deleted FROM comments r WHERE r.parent_comment_id = c.id UNION ALL "
+    "SELECT r.id, r.is_deleted FROM below JOIN comments r ON r.parent_comment_id = below.id) "
+    "SELECT FROM below WHERE NOT is_deleted)) "
     "AND (NOT c.is_hidden OR c.user_id = $2::uuid OR $3)"
 )
 _SORTS = {

@@ -24,7 +24,8 @@ router = APIRouter(prefix=API, tags=["trending"], route_class=Route)
 _LIFE_MS = 600_000
 #: A list that is younger is answered as it is, unless the caller insists on what was seen.
 _AGE_MS_MAX = 5_000
-#: Videos that are private, blocked or gone are left out after scoring: so more are asked for.
+#: Videos that are private, blocked or gone are left out after scoring: so more are asked for, and
+#: twice as many each time that they do not suffice.
 _OVER_FETCH = 3
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
@@ -47,9 +48,9 @@ class Score(ApiModel):
 
 
 async def scores(
-    services: QueryServices, window_name: WindowName, limit: int, *, exact: bool
+    services: QueryServices, window_name: WindowName, places: range, *, exact: bool
 ) -> list[Score]:
-    """Return the highest scores of a window, made anew where they are old or must be exact."""
+    """Return scores of a window, highest first, made anew where they are old or must be exact."""
     window = WINDOWS[window_name]
     flat: Sequence[str] = await services.counters.script(
         "trending",
@@ -62,8 +63,8 @@ async def scores(
             window.half_life_s,
             -1 if exact else _AGE_MS_MAX,
             _LIFE_MS,
-            0,
-            limit - 1,
+            places.start,
+            places.stop - 1,
         ],
     )
     return [
@@ -75,10 +76,17 @@ async def scores(
 async def _scored_cards(
     services: QueryServices, request: Request, window: WindowName, limit: int
 ) -> list[ScoredCard]:
-    found = await scores(services, window, limit * _OVER_FETCH, exact=has_token(request))
-    by_id = {score.video_id: score.score for score in found}
-    made = await counted_cards(services, list(by_id))
-    return [ScoredCard(score=by_id[card.id], video=card) for card in made[:limit]]
+    made: dict[str, ScoredCard] = {}
+    places, exact = range(limit * _OVER_FETCH), has_token(request)
+    while True:
+        found = await scores(services, window, places, exact=exact)
+        by_id = {score.video_id: score.score for score in found}
+        for card in await counted_cards(services, list(by_id)):
+            made.setdefault(card.id, ScoredCard(score=by_id[card.id], video=card))
+        if len(made) >= limit or len(found) < len(places):
+            return list(made.values())[:limit]
+        # What was made for the first places is exact for the rest as well.
+        places, exact = range(places.stop, places.stop + 2 * len(places)), False
 
 
 _FRESH = [Depends(fresh(TRENDING, HOT_COUNTERS, WATCH_PAGE))]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from events.errors import Conflict, NotFound
 from events.videos import VideoStatus, Visibility
@@ -52,11 +52,24 @@ _SORTS = {
     "createdAt": Sort("v.uploaded_at", "timestamptz"),
     "views": Sort("v.view_count", "bigint"),
     "likes": Sort("v.like_count", "bigint"),
-    "duration": Sort("v.duration", "double precision"),
+    # Unknown until a film is ready, and a cursor cannot stand behind nothing.
+    "duration": Sort("coalesce(v.duration, 0)", "double precision"),
     "title": Sort("v.title", "text"),
 }
 #: Shortest and longest length in seconds of what the filter calls short, medium and long.
 _DURATIONS = {"short": (0.0, 240.0), "medium": (240.0, 1200.0), "long": (1200.0, 1e9)}
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+#: PostgreSQL has no text with a NUL in it.
+Label = Annotated[str | None, Query(max_length=50, pattern=r"^[^\x00]*$")]
 
 
 class FailureReason(ApiModel):
@@ -185,11 +198,11 @@ async def list_videos(
     services: Queries,
     caller: AnyCaller,
     page: Annotated[Page, Depends(page_of)],
-    category: Annotated[str | None, Query(max_length=50)] = None,
-    tag: Annotated[str | None, Query(max_length=50)] = None,
+    category: Label = None,
+    tag: Label = None,
     duration: Literal["short", "medium", "long"] | None = None,
-    uploaded_after: Annotated[datetime | None, Query(alias="uploadedAfter")] = None,
-    uploaded_before: Annotated[datetime | None, Query(alias="uploadedBefore")] = None,
+    uploaded_after: Annotated[Moment | None, Query(alias="uploadedAfter")] = None,
+    uploaded_before: Annotated[Moment | None, Query(alias="uploadedBefore")] = None,
     ids: Annotated[list[UUID] | None, Query(max_length=50)] = None,
     sort: str = "-uploadedAt",
 ) -> bytes:

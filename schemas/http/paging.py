@@ -22,6 +22,8 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 50
 #: Deeper offsets cost the database more than anybody gains; a cursor has no such bound.
 MAX_PAGE = 1_000
+#: Room for the longest title there can be, in letters of four bytes, and an id.
+_CURSOR_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Page:
 async def page_of(
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    cursor: Annotated[str | None, Query(max_length=_CURSOR_CHARACTERS)] = None,
 ) -> Page:
     """Return the page that a request asks for; a FastAPI dependency."""
     return Page(page, limit, decode_cursor(cursor) if cursor else None)

@@ -161,3 +161,46 @@ async def test_the_process_tells_how_it_is(streamhub: StreamHub, api: Api) -> No
     ):
         assert name in text
     assert 'status_code="' in text
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("category=%00", "category"),
+        ("tag=a%00b", "tag"),
+        ("uploadedAfter=0001-01-01T00:00:00%2B14:00", "uploadedAfter"),
+        ("uploadedBefore=9999-12-31T23:59:59-14:00", "uploadedBefore"),
+    ],
+)
+async def test_a_filter_that_no_store_can_hold_names_its_field(
+    person: Person, query: str, field: str
+) -> None:
+    """SH-150."""
+    answer = await person.get(f"/videos?{query}")
+    assert (answer.status, list(answer.fields)) == (400, [field]), answer
+
+
+@pytest.mark.parametrize("days", ["from=9999-12-31&to=9999-12-31", "to=0001-01-15"])
+async def test_figures_of_days_far_away_are_none(person: Person, video: str, days: str) -> None:
+    """The owner's days may be any that a calendar has."""
+    answer = await person.get(f"/analytics/video/{video}?{days}")
+    assert (answer.status, answer.data["daily"]) == (200, []), answer
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (
+            "/auth/register",
+            {"username": "ada", "email": "ada@example.org", "password": "\u00e9" * 40},
+            "password",
+        ),
+        ("/videos", {"title": "A film", "contentType": "text/html"}, "contentType"),
+    ],
+)
+async def test_what_is_too_long_in_bytes_or_of_another_kind_names_its_field(
+    person: Person, path: str, body: dict[str, str], field: str
+) -> None:
+    """SH-150."""
+    answer = await person.post(path, body)
+    assert (answer.status, list(answer.fields)) == (400, [field]), answer

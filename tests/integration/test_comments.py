@@ -184,3 +184,24 @@ async def test_search_ranks_filters_and_completes(person: Person, backstage: Bac
     assert titled in [entry["videoId"] for entry in completed.data]
     await person.delete(f"/videos/{titled}")
     assert [card["id"] for card in (await person.get("/search", q=word)).data] == [described]
+
+
+async def test_a_reply_stays_in_its_thread_when_all_above_it_are_deleted(
+    person: Person, video: str
+) -> None:
+    """SH-62: whatever is deleted above it, it can be found; and nothing of a thread without one."""
+    thread = [await posted(person, video, "first")]
+    for text in ("second", "third"):
+        answer = await person.post(f"/comments/{thread[-1]}/reply", {"text": text})
+        thread.append(answer.data["id"])
+    first, second, third = thread
+    for comment in (second, first):
+        assert (await person.delete(f"/comments/{comment}")).status == 200
+    shown = (await person.get(f"/videos/{video}/comments")).data
+    assert [(entry["id"], entry["isDeleted"]) for entry in shown] == [(first, True)]
+    for above, below in ((first, second), (second, third)):
+        replies = (await person.get(f"/comments/{above}/replies")).data
+        assert [entry["id"] for entry in replies] == [below]
+    await person.delete(f"/comments/{third}")
+    assert (await person.get(f"/videos/{video}/comments")).data == []
+    assert (await person.get(f"/comments/{first}")).status == 404

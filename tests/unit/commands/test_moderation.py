@@ -78,3 +78,13 @@ def test_only_the_last_reviewers_words_can_be_let_go() -> None:
     others = approved.model_copy(update={"reviewer_id": BEN})
     given(MODERATION_CASE, SCORED, approved, others).when(mine).then_nothing()
     given(MODERATION_CASE, SCORED).when(mine).then_nothing()
+
+
+def test_the_same_can_be_decided_of_a_comment_again() -> None:
+    """It may have been reported meanwhile, and its case waits until somebody decides anew."""
+    subject = {"subject_id": COMMENT, "subject_type": SubjectType.COMMENT, "video_id": VIDEO}
+    approve = ReviewContent(
+        **subject, decision=ReviewDecision.APPROVE, reviewer_id=ADA, note="fine"
+    )
+    approved = ContentReviewed(**vars(approve))
+    given(MODERATION_CASE, approved).when(approve).then(approved)

@@ -53,6 +53,16 @@ COUNTING = Projection(
 READING = Projection("reading", 1, Store.POSTGRES, (CommentPosted,), read_text, (TEXTS,))
 
 
+class PausableBuilds(ChosenBuilds):
+    """Builds of which some do not run."""
+
+    def __init__(self) -> None:
+        self.paused: set[str] = set()
+
+    async def running(self, projections: Sequence[Projection]) -> Sequence[Projection]:
+        return [projection for projection in projections if projection.name not in self.paused]
+
+
 class Bench:
     """A runner with its store."""
 
@@ -62,6 +72,7 @@ class Bench:
         self.dead_letters = MemoryDeadLetters()
         self.parking = MemoryParking()
         self.keys = MemoryKeyRing.loaded(ADA)
+        self.builds = PausableBuilds()
         self.cap = cap
         self.runner = self.new_runner()
 
@@ -70,7 +81,7 @@ class Bench:
             "bench",
             self.projections,
             self.sink,
-            builds=ChosenBuilds(),
+            builds=self.builds,
             keys=self.keys.for_reader(),
             dead_letters=self.dead_letters,
             parking=self.parking,
@@ -343,3 +354,21 @@ async def test_old_versions_of_an_event_are_read_too() -> None:
 
 def test_a_runner_reads_the_topics_of_its_projections() -> None:
     assert Bench(COUNTING, READING).runner.topics() == {"events.follows", "events.comments"}
+
+
+async def test_a_topic_that_nobody_who_runs_reads_goes_by() -> None:
+    """A paused projection may be the only one that reads a topic; the others go on."""
+    bench = Bench()
+    await bench.runner.assign([SOURCE])
+    await bench.runner.apply([batch(0, 3)])
+    bench.builds.paused = {COUNTING.name}
+    async with bench.runner.standing:
+        await bench.runner.reload()
+    for begins in (3, 5):
+        await bench.runner.apply([batch(begins, begins + 2)])
+    assert bench.runner.received(SOURCE) == 7
+    assert bench.follows() == 3
+    bench.builds.paused = set()
+    async with bench.runner.standing:
+        with pytest.raises(BatchMissing):
+            await bench.runner.reload()
