@@ -29,8 +29,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Batches that wait in memory for each partition while a long reaction runs.
-_WAITING_BATCHES = 4
+#: Records of the rule's events that wait in memory for each partition while a long reaction runs;
+#: what else comes meanwhile, such as word of that very reaction's progress, takes no room.
+_WAITING_RECORDS = 5_000
 #: Tries before an event is dead-lettered, with exponential back-off between them (SH-07).
 MAX_TRIES = 3
 FIRST_RETRY_S = 1.0
@@ -121,21 +122,19 @@ class ReactionReader:
         for source in list(self._lanes):
             await self._lanes.pop(source).stop()
 
-    async def work(self, batch: Batch, begins: int) -> None:
-        """Deal with a batch from an offset on, and note that it is dealt with."""
-        for record in batch.records:
-            if record.offset >= begins and self._concerns(record):
-                async with self._running:
-                    await self._react(record)
-                await self._save(batch.source, record.offset + 1)
-        await self._save(batch.source, batch.ends)
+    async def deal_with(self, record: LogRecord) -> None:
+        """React to a record, and note it."""
+        async with self._running:
+            await self._react(record)
+        await self.save(record.source, record.offset + 1)
 
-    def _concerns(self, record: LogRecord) -> bool:
+    def concerns(self, record: LogRecord) -> bool:
         """Say whether a record may hold an event of the rule, in whatever version."""
         stored_name = record.headers.get("ce_type", b"").decode("utf-8", "replace")
         return stored_name in self._stored_names or stored_name.rpartition(".v")[0] in self._names
 
-    async def _save(self, source: TopicPartition, position: int) -> None:
+    async def save(self, source: TopicPartition, position: int) -> None:
+        """Note how far a partition was dealt with."""
         await patiently(lambda: self._store.save(self.name, source, position))
 
     async def _react(self, record: LogRecord) -> None:
@@ -173,26 +172,39 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
 
 
 class _Lane:
-    """One partition's queue and the task that works it off."""
+    """One partition's queue and the task that works it off.
+
+    Whoever hands over is not held up by a long reaction: other partitions go on meanwhile, and
+    nobody takes the worker for one that stalls.
+    """
 
     def __init__(self, reader: ReactionReader, source: TopicPartition, position: int) -> None:
         self.position = self.received = position
         self._reader = reader
         self._source = source
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue(_WAITING_BATCHES)
+        self._queue: asyncio.Queue[LogRecord | None] = asyncio.Queue(_WAITING_RECORDS)
         self._task = asyncio.create_task(self._work())
 
     async def put(self, batch: Batch) -> None:
         if self._task.done():
             self._task.result()
-        await self._queue.put(batch)
+        for record in batch.records:
+            if record.offset >= self.received and self._reader.concerns(record):
+                await self._queue.put(record)
         self.received = max(self.received, batch.ends)
+        if self._queue.empty():
+            self._queue.put_nowait(None)
 
     async def _work(self) -> None:
         while True:
-            batch = await self._queue.get()
-            await self._reader.work(batch, self.position)
-            self.position = max(self.position, batch.ends)
+            record = await self._queue.get()
+            if record is not None:
+                await self._reader.deal_with(record)
+                self.position = record.offset + 1
+            dealt_with = self.received
+            if self._queue.empty() and self.position < dealt_with:
+                await self._reader.save(self._source, dealt_with)
+                self.position = dealt_with
 
     async def stop(self) -> None:
         self._task.cancel()

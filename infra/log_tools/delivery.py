@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from events import clock
+from events.base import TopicPartition
 from events.codec import LogRecord
 from events.errors import Unavailable
 from infra.log_tools.bookmarks import Bookmark
@@ -234,11 +235,10 @@ def deliver(
         ReceiverFailed, Unavailable: the receiver did not take them all.
         BadSelection, TopicMissing, LogUnreadable: the log cannot be read like that.
     """
-    if bookmark is not None:
-        selection = selection.starting_at(bookmark.positions)
     given, mark = 0, _Mark(bookmark)
     try:
         with LogReader(bootstrap) as reader:
+            selection = mark.begin(reader, selection)
             for records in read(reader, selection, follow=follow):
                 for due in pace.paced(records):
                     receiver.give(due)
@@ -247,8 +247,14 @@ def deliver(
     except (KeyboardInterrupt, EnoughReceived):
         pass
     finally:
-        mark.save()
-        receiver.close()
+        try:
+            receiver.close()
+        except ReceiverFailed:
+            # What it was given may lie unread in a pipe.
+            mark.put_back()
+            raise
+        finally:
+            mark.save()
     return given
 
 
@@ -257,7 +263,27 @@ class _Mark:
 
     def __init__(self, bookmark: Bookmark | None) -> None:
         self._bookmark = bookmark
+        self._began_at: dict[TopicPartition, int] = {}
         self._saved_at = time.monotonic()
+
+    def begin(self, reader: LogReader, selection: Selection) -> Selection:
+        """Return the selection from where the bookmark stands on.
+
+        It is put into every partition at once: one that has nothing to give now must not begin
+        anew, at its end or at a time, when it has.
+        """
+        if self._bookmark is None:
+            return selection
+        selection = selection.starting_at(self._bookmark.positions)
+        for source, span in reader.spans(selection).items():
+            self._bookmark.positions.setdefault(source, span.start)
+        self._began_at = dict(self._bookmark.positions)
+        return selection.starting_at(self._bookmark.positions)
+
+    def put_back(self) -> None:
+        """Return to where this run began."""
+        if self._bookmark is not None:
+            self._bookmark.positions.update(self._began_at)
 
     def move(self, records: Sequence[LogRecord]) -> None:
         if self._bookmark is None:

@@ -17,7 +17,7 @@ from enum import StrEnum
 import asyncpg
 import structlog
 
-from events.errors import Conflict, Unavailable
+from events.errors import Conflict, NotFound, Unavailable
 from infra.postgres.database import Pool
 from infra.postgres.sink import store_errors
 from projections.declaration import Projection, Store
@@ -208,15 +208,16 @@ class PostgresBuilds:
         known = [record.build for record in mine if record.version == declared.version]
         target = replace(declared, build=max(known, default=-1) + 1)
         async with store_errors():
-            await self._pool.execute(
+            begun = await self._pool.execute(
                 "INSERT INTO projection_builds (projection, version, build, store, state) "
-                "VALUES ($1, $2, $3, $4, 'building')",
+                "VALUES ($1, $2, $3, $4, 'building') ON CONFLICT DO NOTHING",
                 target.name,
                 target.version,
                 target.build,
                 str(target.store),
             )
-        return target, False
+        # Where somebody else began one meanwhile, that is the one.
+        return (target, False) if begun == "INSERT 0 1" else await self.begin(declared)
 
     async def forget(self, projection: Projection) -> None:
         """Forget a build that readers do not see, and which keys wait in it."""
@@ -236,20 +237,29 @@ class PostgresBuilds:
                 )
 
     async def went_live(self, projection: Projection) -> None:
-        """Note that readers see this build now; the former one is kept."""
+        """Note that readers see this build now; the former one is kept.
+
+        Raises:
+            NotFound: somebody removed it meanwhile; the former one stays.
+        """
         async with store_errors(), self._pool.acquire() as connection, connection.transaction():
             await connection.execute(
                 "UPDATE projection_builds SET state = 'kept' "
                 "WHERE projection = $1 AND state = 'live'",
                 projection.name,
             )
-            await connection.execute(
+            done = await connection.execute(
                 "UPDATE projection_builds SET state = 'live', switched_at = now() "
                 "WHERE projection = $1 AND version = $2 AND build = $3",
                 projection.name,
                 projection.version,
                 projection.build,
             )
+            if done != "UPDATE 1":
+                raise NotFound(
+                    f"The build {projection.tag} of {projection.name} was removed meanwhile",
+                    code="BUILD_NOT_FOUND",
+                )
 
     async def order(self, store: Store) -> Order:
         """Return what the readers of a store are to obey."""

@@ -226,12 +226,15 @@ async def remove_builds(
 ) -> int:
     """Remove the builds of projections that are in one of these states, and count them.
 
-    A build that is live is never among them.
+    A build that is live is never among them, nor one that went live meanwhile.
     """
     removed = 0
     declared = {projection.name: projection for projection in projections}
     for record in await core.builds.records():
-        if record.state in states and record.projection in declared:
+        if record.state not in states or record.projection not in declared:
+            continue
+        # To remove one takes a while, in which another may have gone live.
+        if record in await core.builds.records():
             build = record.of(declared[record.projection])
             await _sink(core, build).drop(build)
             await core.builds.forget(build)

@@ -28,7 +28,7 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,"
     "h264,hevc,m4v,ivf,nut,dv,mp3,wav,flac,aac,aiff,ac3,w64,caf"
 )
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 # A broadcast that was cut and joined may jump; further apart than this is no real pause.
 _JUMPING_FORMATS = {"mpegts", "mpeg"}
@@ -42,7 +42,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     if path.stat().st_size == 0:
         raise EmptyFile
     try:
-        container = av.open(str(path), "r", options=_OPTIONS, metadata_errors="replace")
+        container = av.open(str(path), "r", options=OPTIONS, metadata_errors="replace")
     except (FFmpegError, ValueError) as error:
         raise TruncatedMedia if _is_mp4_without_index(path) else NotAVideo from error
     with container:
@@ -97,6 +97,12 @@ class FrameReader:
         self._timeline = _Timeline(jumps=container.format.name in _JUMPING_FORMATS)
         self._early_sound: list[tuple[AudioFrame, Fraction]] = []
         self._next_time = {video.index: Fraction(0)} | ({audio.index: Fraction(0)} if audio else {})
+
+    @property
+    def lead_s(self) -> Fraction:
+        """How long after the beginning of the file the first picture is seen, in seconds."""
+        begins = Fraction(self._container.start_time or 0, av.time_base)
+        return max(Fraction(0), self._timeline.zero - begins)
 
     def frames(self) -> Iterator[tuple[VideoFrame | AudioFrame, Fraction, Fraction]]:
         """Yield each frame with its start and its length in seconds; starts may be negative."""
@@ -181,13 +187,14 @@ class _Timeline:
 
     def __init__(self, *, jumps: bool) -> None:
         self.begun = False
+        self.zero = Fraction(0)
         self._jumps = jumps
         self._shift = Fraction(0)
         self._latest = Fraction(0)
 
     def begin(self, start: Fraction) -> None:
         if not self.begun:
-            self.begun, self._shift = True, -start
+            self.begun, self.zero, self._shift = True, start, -start
 
     def at(self, time: Fraction) -> Fraction:
         placed = time + self._shift

@@ -178,7 +178,7 @@ class _Encoding:
         self.damaged_packets = reader.damaged_packets
         if self._run is None:
             raise UndecodableMedia
-        self._require_most_of_it(self._run.reached_s)
+        self._require_most_of_it(reader.lead_s + self._run.reached_s)
         self._watch.enter("package", _ENCODE_SHARE)
         results = self._run.finish()
         self.duration_s = self._run.end_s

@@ -24,6 +24,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from processors.media.reading import OPTIONS
 from processors.moderation.errors import UnreadableMedia
 from processors.moderation.preprocess import Frame
 
@@ -205,8 +206,8 @@ def _decode(source: _Source) -> Iterator[VideoFrame]:
 
 def _open(path: Path) -> InputContainer:
     try:
-        return av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
+        return av.open(str(path), options=OPTIONS)
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableMedia("This file cannot be opened as a video.") from error
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import psutil
 import pytest
 
+from events.errors import NotFound
 from infra.postgres.builds import BuildState
+from projections.declaration import Projection
 from projections.registry import PROJECTIONS
 from tests.support.api import Api, Person, sign_up
 from tests.support.operators import called, operate
@@ -236,3 +239,35 @@ async def test_what_is_not_there_is_said_in_a_line(
     assert ended.code == 1
     assert code in ended.complaint
     assert ended.complaint.count("\n") == 1
+
+
+async def test_a_build_that_was_removed_meanwhile_goes_live_for_nobody(
+    backstage: Backstage,
+) -> None:
+    """Somebody else may verify, cancel or prune while a rebuild compares."""
+    builds, trending = backstage.core.builds, _declared("trending")
+    live = [record for record in await builds.records() if record.state is BuildState.LIVE]
+    target, _ = await builds.begin(trending)
+    await builds.forget(target)
+    with pytest.raises(NotFound, match="removed meanwhile"):
+        await builds.went_live(target)
+    assert [r for r in await builds.records() if r.state is BuildState.LIVE] == live
+
+
+async def test_a_build_of_a_former_version_stands_in_nobodys_way(backstage: Backstage) -> None:
+    """It may be in the making still when a release with a new version is deployed."""
+    builds, now = backstage.core.builds, _declared("trending")
+    new = replace(now, version=now.version + 1)
+    begun = [await builds.begin(each) for each in (now, new)]
+    try:
+        assert [again for _, again in begun] == [False, False]
+        assert [await builds.begin(each) for each in (now, new)] == [
+            (build, True) for build, _ in begun
+        ]
+    finally:
+        for build, _ in begun:
+            await builds.forget(build)
+
+
+def _declared(name: str) -> Projection:
+    return next(projection for projection in PROJECTIONS if projection.name == name)

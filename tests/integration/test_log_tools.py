@@ -312,3 +312,28 @@ async def test_wrong_usage_is_told(log: Log) -> None:
     assert "BAD_SELECTION" in await log.run("tail", "--since", "yesterday", code=1)
     assert "--from-end" in await log.run("tail", "--since", "1h", "--from-end", code=2)
     assert "--to-topic" in await log.run("replay", code=2)
+
+
+async def test_a_bookmark_waits_for_a_command_that_takes_what_it_is_given(
+    log: Log, video: str, tmp_path: Path
+) -> None:
+    """What lay unread in the pipe of one that failed is given again."""
+    what = ("replay", "--key", video, "--domain", "videos", "--from-bookmark", name("mark"))
+    assert "RECEIVER_FAILED" in await log.run(
+        *what, "--command", "sh -c 'read line; exit 1'", code=1
+    )
+    given = (await log.run(*what, "--command", "cat")).splitlines()
+    types = [json.loads(line)["type"] for line in given]
+    assert types == ["video.upload_requested.v1", "video.created.v1", "video.ready.v1"]
+
+
+async def test_a_bookmark_from_the_end_stays_where_it_was_put(
+    log: Log, person: Person, public_video: str
+) -> None:
+    """Not at the end anew, when nothing had come by then."""
+    what = ("--actor", person.id, "--domain", "engagement", "--from-end")
+    words = ("replay", *what, "--command", "cat", "--from-bookmark", name("mark"))
+    assert await log.run(*words) == ""
+    liked = await person.post(f"/videos/{public_video}/like")
+    given = (await log.run(*words)).splitlines()
+    assert [json.loads(line)["commandId"] for line in given] == [liked.command_id]

@@ -162,6 +162,25 @@ def test_a_film_that_misses_only_a_little_becomes_what_is_there(clip: Path, tmp_
     assert 0.9 * 9 <= result.duration_s < 9
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_film_whose_pictures_begin_late_is_whole(tmp_path: Path, suffix: str) -> None:
+    """What is heard before the first picture is left out, and is no end that is missing."""
+    punctual, late = tmp_path / f"punctual{suffix}", tmp_path / f"late{suffix}"
+    make_clip(punctual, 8, 160, 90, fps=10)
+    with av.open(str(punctual)) as source, av.open(str(late), "w") as target:
+        streams = [target.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == "video":
+                lead = round(Fraction(2) / (packet.time_base or Fraction(1)))
+                packet.pts, packet.dts = packet.pts + lead, packet.dts + lead
+            packet.stream = streams[packet.stream_index]
+            target.mux(packet)
+    result = run(late, tmp_path / "hls", TranscodeOptions(preset="ultrafast", threads=1))
+    assert float(result.duration_s) == pytest.approx(8.0, abs=0.3)
+
+
 def test_a_matroska_file_cut_in_half_is_refused(matroska: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.mkv"
     content = matroska.read_bytes()

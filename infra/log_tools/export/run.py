@@ -106,8 +106,14 @@ def _export(
 def _spans(
     reader: LogReader, selection: Selection, bookmark: Bookmark
 ) -> dict[TopicPartition, Span]:
-    """Return what is to be exported of each partition, those with nothing new left out."""
+    """Return what is to be exported of each partition, those with nothing new left out.
+
+    Those are in the bookmark as well, or they would begin anew, at their end or at a time, when
+    they have something.
+    """
     spans = reader.spans(selection.starting_at(bookmark.positions))
+    for source, span in spans.items():
+        bookmark.positions.setdefault(source, span.start)
     return {source: span for source, span in spans.items() if not span.is_empty}
 
 

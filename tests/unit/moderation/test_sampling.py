@@ -116,7 +116,8 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(1).bytes(5000))
     (tmp_path / "text.mp4").write_text("not a film" * 100)
-    for name in ("empty.mp4", "noise.mp4", "text.mp4", "absent.mp4", "."):
+    (tmp_path / "itself").write_text("ffconcat version 1.0\nfile itself\n")
+    for name in ("empty.mp4", "noise.mp4", "text.mp4", "itself", "absent.mp4", "."):
         with pytest.raises(UnreadableMedia) as refusal:
             list(sample_frames(tmp_path / name, TWO_SECONDS))
         assert refusal.value.code == "UNREADABLE_MEDIA"
@@ -156,3 +157,11 @@ def test_senseless_sampling_is_refused() -> None:
         Sampling(interval_s=0)
     with pytest.raises(ValueError, match="cannot sample"):
         Sampling(frames_max=0)
+
+
+def test_a_list_of_films_is_no_film(tmp_path: Path) -> None:
+    """It could name itself, which FFmpeg would open until the process has no room left."""
+    write_clip(tmp_path / "film.mp4", grey_ramp)
+    (tmp_path / "list").write_text("ffconcat version 1.0\nfile film.mp4\n")
+    with pytest.raises(UnreadableMedia):
+        list(sample_frames(tmp_path / "list", TWO_SECONDS))

@@ -274,3 +274,20 @@ async def test_a_reader_reads_the_topics_of_its_events() -> None:
     at = Bench()
     at.reaction = Reaction("greet", (UserFollowed, CommentPosted), react)
     assert at.new_reader().topics() == {"events.follows", "events.comments"}
+
+
+async def test_a_long_reaction_holds_nobody_up() -> None:
+    """Its own events come back meanwhile, one by one: what takes them must not seem to stall."""
+    async with bench(SOURCE, OTHER, concurrency=2) as at:
+        at.greetings.gate.clear()
+        await at.reader.apply([batch(0, 1)])
+        await wait_for(lambda: at.greetings.started == 1)
+        async with asyncio.timeout(10):
+            for offset in range(1, 50):
+                await at.reader.apply([Batch(SOURCE, offset, offset + 1, [])])
+            await at.reader.apply([batch(0, 1, OTHER)])
+        await wait_for(lambda: at.greetings.started == 2)
+        assert (at.reader.received(SOURCE), at.reader.position(SOURCE)) == (50, 0)
+        at.greetings.gate.set()
+        await at.reach(SOURCE, 50)
+        assert at.positions.kept[SOURCE] == 50
