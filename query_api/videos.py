@@ -61,8 +61,9 @@ _DURATIONS = {"short": (0.0, 240.0), "medium": (240.0, 1200.0), "long": (1200.0,
 
 
 def _in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC, which a time without a zone is taken for."""
     try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError:
         raise ValueError("must lie between the years 1 and 9999 in UTC") from None
 

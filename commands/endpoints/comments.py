@@ -144,7 +144,8 @@ async def _place(
 ) -> CommentPlace:
     """Return where the comment stands; raises NotFound.
 
-    A request that was decided before is answered as it was then, although the comment is gone.
+    A request that was decided before is answered as it was then, although the comment is gone;
+    one that may be sent twice without a key, as a removal, goes through ``even_deleted``.
     """
     place = await commander.services.directory.comment(str(comment_id))
     if place is None or (place.deleted and not even_deleted and not await commander.was_decided()):

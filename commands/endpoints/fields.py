@@ -43,7 +43,9 @@ def _without_html(maximum: int) -> BeforeValidator:
         if not isinstance(value, str):
             return value
         if len(value) > _MARKUP_SHARE * maximum:
-            raise ValueError(f"must have at most {maximum} characters")
+            raise ValueError(
+                f"must have at most {maximum} characters, {_MARKUP_SHARE * maximum} with markup"
+            )
         return _strip_html(value)
 
     return BeforeValidator(strip)
